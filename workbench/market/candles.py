@@ -1,0 +1,177 @@
+"""Candles: the record that every engine reads, and a series of them that knows where it came from.
+
+A record's time is its opening time in int64 milliseconds UTC. `missing_before` counts the candles
+that are absent between it and the one before; nothing is ever invented to fill them. `aux` carries
+values of other *closed* inputs that a strategy declares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.errors import DataError
+from workbench.market.timeframes import Timeframe
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_FIELDS = [
+    ("open_time", "<i8"),
+    ("open", "<f8"),
+    ("high", "<f8"),
+    ("low", "<f8"),
+    ("close", "<f8"),
+    ("volume", "<f8"),
+    ("missing_before", "<i4"),
+    ("aux", "<f8", (4,)),
+]
+CANDLE = np.dtype(_FIELDS, align=True)
+_CANONICAL = np.dtype(_FIELDS)  # packed: no padding bytes that a hash could stumble over
+
+
+@dataclass(frozen=True)
+class Candles:
+    """A candle series: `records[first:]` is what was asked for, what lies before is warm-up."""
+
+    symbol: str
+    timeframe: Timeframe
+    records: np.ndarray
+    first: int = 0
+    source: str = "in memory"
+
+    def __post_init__(self) -> None:
+        if self.records.dtype != CANDLE:
+            raise DataError(
+                f"{self.symbol} {self.timeframe}: records have dtype {self.records.dtype}, not CANDLE; "
+                "build them with records_from_columns"
+            )
+        if not 0 <= self.first <= len(self.records):
+            raise DataError(f"first={self.first} lies outside 0..{len(self.records)}")
+
+    def __len__(self) -> int:
+        return len(self.records) - self.first
+
+    @property
+    def window(self) -> np.ndarray:
+        """Return the records that were asked for, without the warm-up before them."""
+        return self.records[self.first :]
+
+    @property
+    def synthetic(self) -> bool:
+        """Return whether the candles come from the synthetic market."""
+        return self.source.startswith("SYNTHETIC")
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the hash of all records, warm-up included, in canonical little-endian bytes."""
+        return sha256_of(self.records)
+
+    def tail(self, count: int) -> Candles:
+        """Return the last `count` candles of the window; what lies before becomes warm-up."""
+        first = max(self.first, len(self.records) - count)
+        return Candles(self.symbol, self.timeframe, self.records, first, self.source)
+
+    def frame(self) -> pl.DataFrame:
+        """Return the window as a polars frame with the columns of the candle store."""
+        import polars as pl
+
+        window = self.window
+        return pl.DataFrame(
+            {
+                "symbol": [self.symbol] * len(window),
+                "open_time": pl.Series(window["open_time"]).cast(pl.Datetime("ms", "UTC")),
+                **{name: window[name] for name in ("open", "high", "low", "close", "volume")},
+            }
+        )
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return f"Candles({self.symbol} {self.timeframe}, none, {self.source})"
+        first, last = (_text(int(self.window["open_time"][i])) for i in (0, -1))
+        return (
+            f"Candles({self.symbol} {self.timeframe}, {len(self):,} from {first} to {last}, "
+            f"{self.first:,} before as warm-up, {self.source})"
+        )
+
+
+def sha256_of(records: np.ndarray) -> str:
+    """Return the SHA-256 of CANDLE records in their canonical packed little-endian bytes."""
+    packed = np.empty(len(records), _CANONICAL)
+    for name in CANDLE.names or ():
+        packed[name] = records[name]
+    return hashlib.sha256(packed.tobytes()).hexdigest()
+
+
+def records_from_columns(
+    open_time_ms: np.ndarray,
+    open: np.ndarray,
+    high: np.ndarray,
+    low: np.ndarray,
+    close: np.ndarray,
+    volume: np.ndarray,
+    timeframe: Timeframe,
+    *,
+    label: str = "candles",
+) -> np.ndarray:
+    """Return CANDLE records from columns of one series, with the gaps counted.
+
+    Raises DataError where times do not rise, or a price is not finite and positive, or
+    high and low do not enclose open and close, or a volume is negative or not finite.
+    """
+    records = np.zeros(len(open_time_ms), CANDLE)
+    records["open_time"] = open_time_ms
+    columns = {"open": open, "high": high, "low": low, "close": close, "volume": volume}
+    for name, values in columns.items():
+        records[name] = values
+    refuse_bad_records(records, label=f"{label} {timeframe}")
+    records["missing_before"][1:] = _missing(records["open_time"], timeframe)
+    return records
+
+
+def refuse_bad_records(records: np.ndarray, *, label: str) -> None:
+    """Raise DataError at the first candle that no engine may see."""
+    times = records["open_time"]
+    rules = [
+        ("times must rise", np.concatenate([[False], np.diff(times) <= 0])),
+        *(
+            (f"{name} must be finite and above 0", ~(np.isfinite(p) & (p > 0)))
+            for name in ("open", "high", "low", "close")
+            for p in [records[name]]
+        ),
+        (
+            "high must not lie below open, close or low",
+            records["high"] < np.maximum(np.maximum(records["open"], records["close"]), records["low"]),
+        ),
+        (
+            "low must not lie above open or close",
+            records["low"] > np.minimum(records["open"], records["close"]),
+        ),
+        (
+            "volume must be finite and not negative",
+            ~(np.isfinite(records["volume"]) & (records["volume"] >= 0)),
+        ),
+    ]
+    for rule, bad in rules:
+        if bad.any():
+            at = int(np.argmax(bad))
+            raise DataError(
+                f"{label}: candle {at} at {_text(int(times[at]))} is "
+                f"{[float(records[n][at]) for n in ('open', 'high', 'low', 'close', 'volume')]}: {rule}; "
+                "look at the series with `workbench data check`"
+            )
+
+
+def _missing(times: np.ndarray, timeframe: Timeframe) -> np.ndarray:
+    if timeframe.fixed_ms is not None:
+        return np.diff(times) // timeframe.fixed_ms - 1
+    return np.array([timeframe.steps(int(a), int(b)) - 1 for a, b in zip(times, times[1:], strict=False)])
+
+
+def _text(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
