@@ -1,0 +1,121 @@
+"""Compiled kernels: one generated module a strategy, cached on disk under a key that cannot go stale.
+
+numba's own cache looks only at the file of the cached function: edit a function that it calls in
+another file, and it goes on returning the old numbers. So nothing in the core is cached by itself.
+For each strategy a small module is written whose *name* is the hash of everything that its machine
+code depends on (all core sources, the strategy's source, dtypes, numba's version, the processor),
+and only that module's functions are cached. Another source, another file, another compilation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import llvmlite.binding
+import numba
+import numpy as np
+
+import workbench.core
+from workbench.home import home
+from workbench.strategies.spec import Spec
+
+_TEMPLATE = '''"""Generated from the sources of workbench.core and of strategy {name}; do not edit."""
+
+import numpy as np
+from numba import njit
+
+from workbench.backtest.scratch import BOOK
+from workbench.core.simulate import make_simulate
+from {module} import STATE, decide, prepare, valid
+
+simulate = make_simulate(decide)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def run_slice(candles, samples, warm, first, params, begin, end, costs, scale, rows, fills, equities):
+    state = np.zeros(1, STATE)
+    book = np.zeros(1, BOOK)
+    n_fills = 0
+    for c in range(begin, end):
+        state[0] = np.zeros(1, STATE)[0]
+        prepare(state[0], params[c])
+        n_fills = simulate(
+            candles, samples, warm[c], first, params[c], state[0], book[0], costs[0], scale,
+            rows[c], fills, equities,
+        )
+    return n_fills
+
+
+@njit(nogil=True, cache=True)
+def mark_valid(params, out):
+    for c in range(params.shape[0]):
+        out[c] = valid(params[c])
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The compiled functions of one strategy."""
+
+    run_slice: Callable[..., int]
+    mark_valid: Callable[..., None]
+    key: str
+
+
+def kernel(spec: Spec) -> Kernel:
+    """Return the strategy's kernel, generated on first use and compiled on first call."""
+    key = kernel_key(spec)
+    module = _module(key, _TEMPLATE.format(name=spec.name, module=_import_name(spec)))
+    return Kernel(module.run_slice, module.mark_valid, key)
+
+
+def kernel_key(spec: Spec) -> str:
+    """Return the hash of all that the machine code depends on."""
+    parts = [_TEMPLATE, spec.sha, numba.__version__, np.__version__, *_processor()]
+    parts += [path.read_text(encoding="utf-8") for path in _core_sources()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _core_sources() -> list[Path]:
+    core = Path(workbench.core.__path__[0])
+    return [*sorted(core.glob("*.py")), Path(__file__).with_name("scratch.py")]
+
+
+def _processor() -> tuple[str, str, str]:
+    name = os.environ.get("NUMBA_CPU_NAME") or llvmlite.binding.get_host_cpu_name()
+    flags = os.environ.get("NUMBA_CPU_FEATURES", "") + os.environ.get("NUMBA_OPT", "")
+    return name, flags, sys.version
+
+
+def _import_name(spec: Spec) -> str:
+    module = inspect.getmodule(getattr(spec.decide, "py_func", spec.decide))
+    if module is None:
+        raise ValueError(f"{spec.name}: its decide function belongs to no module")
+    return module.__name__
+
+
+@cache
+def _module(key: str, text: str) -> ModuleType:
+    folder = home() / "kernels"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{key[:32]}.py"
+    if not path.exists():
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    spec = importlib.util.spec_from_file_location(f"workbench_kernel_{key[:32]}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load the generated kernel {path.name}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    spec.loader.exec_module(module)
+    return module

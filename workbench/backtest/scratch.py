@@ -1,0 +1,22 @@
+"""The scratch record of one simulation: account, position, intent, order and the fill being made."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.core.account import ACCOUNT, FILL
+from workbench.core.records import INTENT, POSITION
+from workbench.core.simulate import ORDER
+
+BOOK = np.dtype(
+    [
+        ("account", ACCOUNT),
+        ("position", POSITION),
+        ("intent", INTENT),
+        ("order", ORDER),
+        ("fill", FILL),
+    ],
+    align=True,
+)
+
+EQUITY = np.dtype([("equity", "<f8"), ("cash", "<f8"), ("quantity", "<f8")], align=True)
