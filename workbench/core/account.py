@@ -18,8 +18,14 @@ import math
 import numpy as np
 from numba import njit
 
-from workbench.core.costs import SCALE, buy_ticks, commission_e8, sell_ticks
-from workbench.core.costs import worsened_buy, worsened_sell
+from workbench.core.costs import (
+    SCALE,
+    buy_ticks,
+    commission_e8,
+    sell_ticks,
+    worsened_buy,
+    worsened_sell,
+)
 
 ACCOUNT = np.dtype(
     [

@@ -19,10 +19,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from workbench.core.account import base_to_sell, buy_is_too_small, fill_buy, fill_sell
-from workbench.core.account import lots_to_sell, open_account, quote_to_spend, quote_to_spend_e8
-from workbench.core.account import sell_is_too_small
-from workbench.core.costs import SCALE
+from workbench.core.account import (
+    base_to_sell,
+    buy_is_too_small,
+    fill_buy,
+    fill_sell,
+    lots_to_sell,
+    open_account,
+    quote_to_spend,
+    quote_to_spend_e8,
+    sell_is_too_small,
+)
 from workbench.core.statistics import growth_a_year, sharpe_ratio, sortino_ratio
 
 ERROR_NONE = 0
@@ -149,7 +156,9 @@ def make_simulate(decide):
                 if order.side != 0 and tradable(candle):
                     done = True
                     if order.side > 0:
-                        done = fill_buy(account, costs, candle.open, order.quote, order.quote_e8, fill)
+                        done = fill_buy(
+                            account, costs, candle.open, order.quote, order.quote_e8, fill
+                        )
                     elif fill_sell(account, costs, candle.open, order.quantity, order.lots, fill):
                         trades += 1
                         if account.trade_pnl > 0.0:

@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,7 +147,8 @@ def refuse_bad_records(records: np.ndarray, *, label: str) -> None:
         ),
         (
             "high must not lie below open, close or low",
-            records["high"] < np.maximum(np.maximum(records["open"], records["close"]), records["low"]),
+            records["high"]
+            < np.maximum(np.maximum(records["open"], records["close"]), records["low"]),
         ),
         (
             "low must not lie above open or close",
@@ -170,7 +172,7 @@ def refuse_bad_records(records: np.ndarray, *, label: str) -> None:
 def _missing(times: np.ndarray, timeframe: Timeframe) -> np.ndarray:
     if timeframe.fixed_ms is not None:
         return np.diff(times) // timeframe.fixed_ms - 1
-    return np.array([timeframe.steps(int(a), int(b)) - 1 for a, b in zip(times, times[1:], strict=False)])
+    return np.array([timeframe.steps(int(a), int(b)) - 1 for a, b in pairwise(times)])
 
 
 def _text(time_ms: int) -> str:

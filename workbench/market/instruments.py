@@ -63,7 +63,8 @@ def _at(symbol: str, base: str, tick: str, step: str, valid_from: str) -> Instru
         min_price_e8=to_e8(tick),
         max_price_e8=to_e8("1000000"),
         min_notional_e8=to_e8("5"),
-        valid_from_ms=int(datetime.fromisoformat(valid_from).replace(tzinfo=UTC).timestamp()) * 1000,
+        valid_from_ms=int(datetime.fromisoformat(valid_from).replace(tzinfo=UTC).timestamp())
+        * 1000,
     )
 
 

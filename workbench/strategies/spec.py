@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -119,9 +119,10 @@ class Spec:
         values = {name: [default] for name, default in self.defaults.items()}
         for name, axis in axes.items():
             chosen = [axis] if isinstance(axis, int | float | np.number) else axis
-            size = len(chosen) if hasattr(chosen, "__len__") else None
-            if size is not None and size > MAX_COMBINATIONS:
-                raise UsageError(f"axis {name} has {size:,} values; at most {MAX_COMBINATIONS:,}")
+            if isinstance(chosen, Sized) and len(chosen) > MAX_COMBINATIONS:
+                raise UsageError(
+                    f"axis {name} has {len(chosen):,} values; at most {MAX_COMBINATIONS:,}"
+                )
             values[name] = [known[name].check(v) for v in chosen]
             if not values[name]:
                 raise UsageError(f"axis {name} is empty; give at least one value")
