@@ -27,6 +27,7 @@ from workbench.market.candles import Candles, records_from_columns
 from workbench.market.instruments import KNOWN
 from workbench.market.timeframes import TIMEFRAMES, Timeframe, parse_timeframe
 
+WARM_UP = 5_000  # candles before the start that the synthetic market makes; recordings give all
 _SYMBOL = re.compile(r"\w{2,40}")
 
 
@@ -121,7 +122,8 @@ def load(
     timeframe = parse_timeframe(interval)
     start_ms, end_ms = window_ms(start, end)
     choice = _choose(symbol, timeframe, start_ms, end_ms, venue, places or Places.here())
-    frame = _frame(choice, symbol, None, end_ms, columns=_CANDLE_COLUMNS)
+    from_ms = None if start_ms is None or choice.series else start_ms - WARM_UP * timeframe.mean_ms
+    frame = _frame(choice, symbol, from_ms, end_ms, columns=_CANDLE_COLUMNS)
     records = _records(frame, symbol, timeframe)
     first = 0 if start_ms is None else int(np.searchsorted(records["open_time"], start_ms))
     if first == len(records):
