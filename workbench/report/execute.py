@@ -1,0 +1,106 @@
+"""Papermill executes one notebook; a failing cell, a slow one or a dead kernel becomes a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.report.kernel import KERNEL_NAME, kernel_manager
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a kernel may take to start and one cell to run, in seconds."""
+
+    start: int = 60
+    cell: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The notebook as far as it came, why it stopped if it did, and the seconds of each cell."""
+
+    notebook: NotebookNode
+    error: str | None
+    cell_seconds: list[float]
+
+
+def execute(
+    template: Path, target: Path, *, parameters: Mapping[str, Value], limits: Limits
+) -> Execution:
+    """Execute `template` with these parameters in a clean kernel and write `target`.
+
+    The kernel works in the template's folder, as it does when the notebook is opened in Lab. Its
+    own noise is kept as kernel.log beside the target when the run fails.
+    """
+    import papermill
+    from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    log = target.with_name("kernel.log")
+    manager = kernel_manager(folder=template.parent, log=log)
+    error: str | None = None
+    try:
+        papermill.execute_notebook(
+            str(template), str(target), parameters=dict(parameters), kernel_name=KERNEL_NAME,
+            progress_bar=False, start_timeout=limits.start, execution_timeout=limits.cell,
+            kernel_manager_class=manager,
+        )  # fmt: skip
+    except PapermillExecutionError as failure:
+        error = f"{failure.ename}: {failure.evalue}"
+    except CellTimeoutError:
+        error = f"a cell ran longer than {limits.cell} s and was stopped"
+    except DeadKernelError:
+        error = "the kernel died"
+    except (CellControlSignal, RuntimeError, TimeoutError) as failure:
+        error = f"the notebook could not be run: {failure}"
+    notebook = _read(target if target.exists() else template)
+    if error:
+        error = _place(notebook, error)
+    else:
+        log.unlink(missing_ok=True)
+    _forget_machine_paths(notebook, template, target)
+    return Execution(notebook, error, _cell_seconds(notebook))
+
+
+def _read(path: Path) -> NotebookNode:
+    import nbformat
+
+    return nbformat.read(path, as_version=4)
+
+
+def _place(notebook: NotebookNode, error: str) -> str:
+    """Say in one line in which code cell it happened: the last one that was started."""
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    started = [cell.metadata.get("papermill", {}).get("start_time") is not None for cell in codes]
+    where = f"code cell {sum(started)} of {len(codes)}: " if any(started) else ""
+    return where + " ".join(error.split())
+
+
+def _forget_machine_paths(notebook: NotebookNode, template: Path, target: Path) -> None:
+    """Write the notebook without the folders of the machine that ran it."""
+    import nbformat
+
+    own = notebook.metadata.get("papermill")
+    if own:
+        own["input_path"], own["output_path"] = template.name, target.name
+    nbformat.write(notebook, target)
+
+
+def _cell_seconds(notebook: NotebookNode) -> list[float]:
+    seconds = []
+    for cell in notebook.cells:
+        timing = cell.metadata.get("papermill", {})
+        start, end = timing.get("start_time"), timing.get("end_time")
+        if cell.cell_type == "code" and start and end:
+            span = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+            seconds.append(round(span.total_seconds(), 3))
+    return seconds
