@@ -5,8 +5,8 @@ volatility (log volatility is an AR(1) process that all pairs share, so calm and
 a normal return and, now and then, a jump. A day's return is spread over its minutes by a Brownian
 bridge that all pairs partly share; a minute's high and low follow the law of the bridge's extremes.
 Seconds are bridges inside their minute, and every coarser candle is built from the minutes, so the
-prices and volumes of all sixteen intervals agree. Chance is a counter-based hash of (seed, stream, day, index): any day can be
-made alone, and no library's generator can change the market.
+prices and volumes of all sixteen intervals agree. Chance is a counter-based hash of (seed, stream,
+day, index): any day can be made alone, and no library's generator can change the market.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _minutes(symbol: str, day: int, seed: int) -> np.ndarray:
     prices[1] = np.maximum(prices[1], np.maximum(prices[0], prices[3]))
     prices[2] = np.minimum(prices[2], np.minimum(prices[0], prices[3]))
     activity = np.exp(0.6 * _normals(seed, 50 + own, day, _MINUTES)) * _season() ** 2
-    activity *= 1 + np.abs(steps) / minute_sd
+    activity *= (1 + np.abs(steps) / minute_sd) * volatility[day] / _DAILY_VOLATILITY[symbol]
     step = instrument(symbol).step_e8
     volume = np.maximum(np.rint(activity * _MINUTE_VOLUME[symbol] * SCALE / step), 1) * step / SCALE
     share = 0.3 + 0.4 * _uniforms(seed, 60 + own, day, _MINUTES)

@@ -1,0 +1,321 @@
+"""What can be wrong with candles: errors stop, warnings are declared, nothing is repaired.
+
+An error is a candle that cannot be true (a high below its close, two candles at one time) or that
+would lie to an engine (a candle that is still open). A warning is a candle that may be true and
+still deserves a look: a gap, a bar without trades, a price that did not move for hours. The limits
+are the arguments of `Limits`, so a report can name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from workbench.data.resample import closing_time, opening_time
+from workbench.data.schema import PRICES
+from workbench.data.times import iso
+from workbench.errors import DataError
+from workbench.market.timeframes import Timeframe, parse_timeframe
+
+_EARLIEST_MS, _LATEST_MS = 1_230_768_000_000, 4_102_444_800_000  # 2009 (first coin) to 2100
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on a candle is declared in a warning."""
+
+    flat_bars: int = 20
+    wick: float = 0.30
+    outlier_sigmas: float = 10.0
+    volume_sigmas: float = 10.0
+    stale_bars: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kind of error or warning: how many candles, the first of them, and a line to read."""
+
+    kind: str
+    count: int
+    at: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A run of candles that are missing, by the opening times of its first and last."""
+
+    first_missing_ms: int
+    last_missing_ms: int
+    bars: int
+    cause: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The health of one series."""
+
+    rows: int
+    first_ms: int | None
+    last_ms: int | None
+    errors: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+    gaps: tuple[Gap, ...]
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def missing(self) -> int:
+        """Return how many candles are missing between the first and the last."""
+        return sum(gap.bars for gap in self.gaps)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the report as JSON values; times are ISO text."""
+        return {
+            "rows": self.rows,
+            "first": None if self.first_ms is None else iso(self.first_ms),
+            "last": None if self.last_ms is None else iso(self.last_ms),
+            "errors": [_finding_dict(one) for one in self.errors],
+            "warnings": [_finding_dict(one) for one in self.warnings],
+            "gaps": [
+                {
+                    "first_missing": iso(gap.first_missing_ms),
+                    "last_missing": iso(gap.last_missing_ms),
+                    "bars": gap.bars,
+                    "cause": gap.cause,
+                }
+                for gap in self.gaps
+            ],
+        }
+
+    def refuse(self, label: str) -> None:
+        """Raise DataError with the first error, where there is one."""
+        if self.errors:
+            more = (
+                f" (and {len(self.errors) - 1} more kinds of error)" if len(self.errors) > 1 else ""
+            )
+            raise DataError(f"{label}: {self.errors[0].message}{more}")
+
+
+def check(
+    frame: pl.DataFrame,
+    timeframe: str | Timeframe,
+    *,
+    now_ms: int | None = None,
+    limits: Limits | None = None,
+) -> Report:
+    """Return every error, warning and gap of one series in the order in which it is stored.
+
+    With `now_ms` the last candle is also checked for being unclosed or stale.
+    """
+    interval, limits = parse_timeframe(timeframe), limits or Limits()
+    errors = tuple(_errors(frame, interval, now_ms))
+    ordered = frame.unique("open_time", keep="first").sort("open_time")
+    gaps = () if any(one.kind == "unit" for one in errors) else tuple(_gaps(ordered, interval))
+    times = ordered["open_time"].to_physical()
+    return Report(
+        rows=len(frame),
+        first_ms=None if frame.is_empty() else int(times[0]),
+        last_ms=None if frame.is_empty() else int(times[-1]),
+        errors=errors,
+        warnings=tuple(_warnings(ordered, interval, gaps, now_ms, limits)),
+        gaps=gaps,
+        limits=limits,
+    )
+
+
+def with_causes(report: Report, cause_of: Callable[[Gap], str]) -> Report:
+    """Return the report with a cause for each gap."""
+    gaps = tuple(replace(gap, cause=cause_of(gap)) for gap in report.gaps)
+    return replace(report, gaps=gaps)
+
+
+def _errors(frame: pl.DataFrame, interval: Timeframe, now_ms: int | None) -> Iterator[Finding]:
+    time, ms = pl.col("open_time"), pl.col("open_time").dt.epoch("ms")
+    numbers = [name for name in frame.columns if name not in ("symbol", "open_time")]
+    floats = [name for name in numbers if frame.schema[name].is_float()]
+    body_top, body_bottom = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
+    rules: list[tuple[str, pl.Expr, str]] = [
+        ("null", pl.any_horizontal(pl.col("open_time", *numbers).is_null()), "have an empty field"),
+        (
+            "unit",
+            (ms < _EARLIEST_MS) | (ms > _LATEST_MS),
+            "open before 2009 or after 2100: seconds or microseconds were taken for milliseconds",
+        ),
+        ("duplicate", time.is_duplicated(), "share their open_time with another candle"),
+        (
+            "unordered",
+            time.diff().dt.total_milliseconds() < 0,
+            "open before the candle stored ahead of them",
+        ),
+        ("misaligned", time != opening_time(time, interval), f"do not open on a whole {interval}"),
+        (
+            "not_finite",
+            pl.any_horizontal(pl.col(floats).is_nan() | pl.col(floats).is_infinite()),
+            "hold NaN or infinity",
+        ),
+        ("price", pl.any_horizontal(pl.col(PRICES) <= 0), "have a price of 0 or less"),
+        (
+            "high",
+            pl.col("high") < pl.max_horizontal(body_top, "low"),
+            "have a high below their open, close or low",
+        ),
+        ("low", pl.col("low") > body_bottom, "have a low above their open or close"),
+        (
+            "negative",
+            pl.any_horizontal(pl.col([n for n in numbers if n not in PRICES]) < 0),
+            "have a negative volume or count",
+        ),
+    ]
+    if now_ms is not None and interval.fixed_ms is not None:
+        rules.append(
+            ("unclosed", ms + interval.fixed_ms > now_ms, "had not closed when they were taken")
+        )
+    elif now_ms is not None:
+        ends = closing_time(time, interval).dt.epoch("ms")
+        rules.append(("unclosed", ends > now_ms, "had not closed when they were taken"))
+    yield from _findings(frame, rules)
+
+
+def _warnings(
+    frame: pl.DataFrame,
+    interval: Timeframe,
+    gaps: tuple[Gap, ...],
+    now_ms: int | None,
+    limits: Limits,
+) -> Iterator[Finding]:
+    if gaps:
+        bars = sum(gap.bars for gap in gaps)
+        yield Finding(
+            "gap",
+            len(gaps),
+            tuple(iso(gap.first_missing_ms) for gap in gaps[:_SHOWN]),
+            f"{len(gaps)} gaps, {bars} candles missing, the first at {iso(gaps[0].first_missing_ms)}",
+        )
+    rules: list[tuple[str, pl.Expr, str]] = [
+        ("zero_volume", pl.col("volume") == 0, "have no volume"),
+        (
+            "flat",
+            _flat(limits.flat_bars),
+            f"lie in a run of {limits.flat_bars} or more without any move",
+        ),
+        (
+            "outlier",
+            _reverting_outlier(limits.outlier_sigmas),
+            f"move more than {limits.outlier_sigmas:g} robust sigma and revert in the next",
+        ),
+        ("wick", _wick() > limits.wick, f"have a wick of more than {limits.wick:.0%}"),
+        (
+            "volume_outlier",
+            _robust_z(pl.col("volume").log().replace([float("-inf")], None)) > limits.volume_sigmas,
+            f"have a volume more than {limits.volume_sigmas:g} robust sigma (of its log) above the median",
+        ),
+    ]
+    if "trades" in frame.columns:
+        rules.append(
+            (
+                "zero_trades",
+                (pl.col("trades") == 0) & (pl.col("volume") > 0),
+                "have volume but no trade",
+            )
+        )
+    if "quote_volume" in frame.columns:
+        rules.append(
+            ("quote_volume", _vwap_outside(), "have quote_volume / volume outside low and high")
+        )
+    yield from _findings(frame, rules)
+    if now_ms is not None and not frame.is_empty():
+        yield from _stale(
+            int(frame["open_time"].to_physical()[-1]), interval, now_ms, limits.stale_bars
+        )
+
+
+def _stale(last_ms: int, interval: Timeframe, now_ms: int, bars: int) -> Iterator[Finding]:
+    behind = interval.steps(last_ms, interval.floor(now_ms)) - 1
+    if behind >= bars:
+        message = f"the last candle opens at {iso(last_ms)}, {behind} closed candles ago"
+        yield Finding("stale", behind, (iso(last_ms),), message)
+
+
+def _findings(frame: pl.DataFrame, rules: list[tuple[str, pl.Expr, str]]) -> Iterator[Finding]:
+    marks = (
+        frame.lazy()
+        .select("open_time", *(rule.fill_null(False).alias(kind) for kind, rule, _ in rules))
+        .collect()
+    )
+    for kind, _, what in rules:
+        times = marks.filter(pl.col(kind))["open_time"].to_physical()
+        if len(times):
+            at = tuple("none" if t is None else _safe_iso(t) for t in times[:_SHOWN])
+            yield Finding(
+                kind, len(times), at, f"{len(times)} candles {what}, the first at {at[0]}"
+            )
+
+
+def _gaps(ordered: pl.DataFrame, interval: Timeframe) -> Iterator[Gap]:
+    """Yield the gaps between neighbours; times that are misaligned count from their own candle."""
+    time = pl.col("open_time")
+    expected = closing_time(opening_time(time, interval), interval)
+    holes = (
+        ordered.lazy()
+        .select(expected.alias("due"), opening_time(time, interval).shift(-1).alias("came"))
+        .filter(pl.col("came") > pl.col("due"))
+        .collect()
+    )
+    for due, came in zip(holes["due"].to_physical(), holes["came"].to_physical(), strict=True):
+        bars = interval.steps(due, came)
+        last = (
+            came - interval.fixed_ms if interval.fixed_ms is not None else interval.floor(came - 1)
+        )
+        yield Gap(due, last, bars)
+
+
+def _flat(bars: int) -> pl.Expr:
+    still = (pl.col("high") == pl.col("low")) & (
+        pl.col("close") == pl.col("close").shift(1).fill_null(pl.col("open"))
+    )
+    return still & (pl.len().over(still.rle_id()) >= bars)
+
+
+def _reverting_outlier(sigmas: float) -> pl.Expr:
+    move = pl.col("close").log().diff()
+    median = move.median()
+    sigma = 1.4826 * (move - median).abs().median()
+    back = move.shift(-1)
+    return (
+        ((move - median).abs() > sigmas * sigma)
+        & (back.sign() == -move.sign())
+        & (back.abs() > 0.5 * move.abs())
+    )
+
+
+def _robust_z(values: pl.Expr) -> pl.Expr:
+    median = values.median()
+    return (values - median) / (1.4826 * (values - median).abs().median())
+
+
+def _wick() -> pl.Expr:
+    top, bottom = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
+    return pl.max_horizontal((pl.col("high") - top) / top, (bottom - pl.col("low")) / bottom)
+
+
+def _vwap_outside() -> pl.Expr:
+    """Return where the mean price is impossible, with room for amounts rounded at 1e-8."""
+    volume, quote = pl.col("volume"), pl.col("quote_volume")
+    room = 1e-6 * quote.abs() + 1e-8 + 1e-8 * pl.col("high")
+    return (quote < pl.col("low") * volume - room) | (quote > pl.col("high") * volume + room)
+
+
+def _finding_dict(finding: Finding) -> dict[str, object]:
+    return {
+        "kind": finding.kind,
+        "count": finding.count,
+        "at": list(finding.at),
+        "message": finding.message,
+    }
+
+
+def _safe_iso(time_ms: int) -> str:
+    return iso(time_ms) if abs(time_ms) < _LATEST_MS * 10 else f"{time_ms} ms"
