@@ -1,0 +1,44 @@
+"""`workbench report`: run a parameterised notebook into reports/ and say where its page lies."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    name: Annotated[str, typer.Argument(help="A notebook of notebooks/reports/.")] = "daily",
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", help="name=value, as often as wanted."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where runs and their index are kept.")] = Path(
+        "reports"
+    ),
+    timeout: Annotated[int, typer.Option(help="Seconds that one cell may run.", min=1)] = 600,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Execute a report notebook with papermill; exit code 1 when the report failed."""
+    from workbench.report.execute import Limits
+    from workbench.report.parameters import declared, parse
+    from workbench.report.runner import find_report, run_report
+
+    values = parse(parameters or [], declared(find_report(name)))
+    run = run_report(
+        name, parameters=values, out=out, now=datetime.now(UTC), limits=Limits(cell=timeout)
+    )
+    if as_json:
+        places = {"html": str(run.html), "notebook": str(run.notebook), "index": str(run.index)}
+        said = {"name": name, "status": run.record.status, "error": run.record.error}
+        found = {"seconds": run.record.seconds, "findings": run.record.findings}
+        typer.echo(json.dumps(said | found | places))
+    else:
+        typer.echo(f"{name} {run.record.status} in {run.record.seconds:.1f} s: {run.html}")
+        typer.echo(f"all reports: {run.index}")
+    if not run.ok:
+        typer.echo(f"error: {run.record.error}; the page shows how far it came", err=True)
+        raise typer.Exit(1)
