@@ -7,6 +7,7 @@ uv installs in seconds; where pip cannot get uv, pip does it in minutes. Both ch
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -34,18 +35,18 @@ CHROMIUMS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
+DISK_FULL = "the disk is full; free some space and run it again"
+NO_NETWORK = "the package index did not answer; check the network and run it again"
 # What went wrong, by the words that installers use for it, and the mend.
 CAUSES = (
-    (r"No space left|ENOSPC", "the disk is full; free some space and run it again"),
-    (
-        r"hash mismatch|DO NOT MATCH",
-        "a package is not the one that was locked, so it was not installed",
-    ),
+    (r"No space left|ENOSPC", DISK_FULL),
+    (r"hash mismatch|DO NOT MATCH", "a package is not the one that was locked; not installed"),
     (
         r"name resolution|timed out|[Cc]onnection|error sending request|Failed to fetch"
-        r"|unreachable|No matching distribution",
-        "the package index did not answer; check the network and run it again",
+        r"|[Uu]nreachable|[Pp]roxy",
+        NO_NETWORK,
     ),
+    (r"No matching distribution", "a locked package has no wheel for this machine"),
     (r"ensurepip", "this Python cannot make environments; on Debian: apt-get install python3-venv"),
 )
 
@@ -66,7 +67,9 @@ def main(steps: list[str]) -> int:
         print(f"error: {failure}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        mend = DISK_FULL if error.errno == errno.ENOSPC else error.strerror
+        print(f"error: {where}{mend}", file=sys.stderr)
         return 2
     return 0
 
@@ -153,8 +156,10 @@ def _get_uv() -> None:
     only_uv = VENV / "uv.lock.txt"
     only_uv.write_text(block.group() + "\n")
     try:
-        _run([*_pip(), *LOCKED, str(only_uv)], what="pip install uv")
-    except SetupFailed:
+        _run([*_pip(), *LOCKED, str(only_uv)], what="pip install")
+    except SetupFailed as failure:
+        if NO_NETWORK in str(failure) or DISK_FULL in str(failure):
+            raise
         say("pip could not get uv; going on with pip, which takes minutes")
 
 
@@ -162,7 +167,10 @@ def _install(arguments: list[str]) -> None:
     if UV.exists():
         try:
             return _run([str(UV), "pip", "install", "-q", "--python", str(PYTHON), *arguments])
-        except SetupFailed:
+        except SetupFailed as failure:
+            # pip may know an index or a proxy from its own configuration.
+            if NO_NETWORK not in str(failure):
+                raise
             say("uv could not install; trying pip, which takes minutes")
     return _run([*_pip(), *arguments])
 
