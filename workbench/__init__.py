@@ -1,0 +1,38 @@
+"""The quant workbench: load candles, sweep parameters, backtest, study. Nothing else is public.
+
+Every name is loaded when it is first used, so that `import workbench` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench import strategies
+    from workbench.face import backtest, load, sweep
+
+__version__ = "0.1.0"
+__all__ = ["backtest", "load", "strategies", "sweep"]
+
+_HOMES = {
+    "backtest": ("workbench.face", "backtest"),
+    "load": ("workbench.face", "load"),
+    "sweep": ("workbench.face", "sweep"),
+    "strategies": ("workbench.strategies", None),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"workbench has no {name!r}; public are {', '.join(__all__)}")
+    module, attribute = _HOMES[name]
+    found: object = import_module(module)
+    if attribute is not None:
+        found = getattr(found, attribute)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -55,6 +55,26 @@ class Candles:
         if not 0 <= self.first <= len(self.records):
             raise DataError(f"first={self.first} lies outside 0..{len(self.records)}")
 
+    @classmethod
+    def from_frame(
+        cls, frame: pl.DataFrame, timeframe: Timeframe, *, source: str = "a polars frame"
+    ) -> Candles:
+        """Return a frame of one series, with the candle store's columns, as candles.
+
+        Raises DataError where columns are missing, symbols are mixed or a candle is impossible.
+        """
+        columns = ("open", "high", "low", "close", "volume")
+        missing = [name for name in ("open_time", *columns) if name not in frame.columns]
+        if missing:
+            raise DataError(f"the frame lacks {', '.join(missing)}; add or rename these columns")
+        symbols = frame["symbol"].unique().to_list() if "symbol" in frame.columns else ["FRAME"]
+        if len(symbols) != 1:
+            raise DataError(f"the frame holds {len(symbols)} symbols; filter it to one")
+        values = {name: frame[name].cast(float).to_numpy() for name in columns}
+        times = frame["open_time"].dt.epoch("ms").to_numpy()
+        records = records_from_columns(times, **values, timeframe=timeframe, label=symbols[0])
+        return cls(symbols[0], timeframe, records, source=source)
+
     def __len__(self) -> int:
         return len(self.records) - self.first
 

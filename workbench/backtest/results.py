@@ -1,0 +1,259 @@
+"""Results: what a sweep and a single backtest hand back, as polars frames and plain numbers.
+
+Ratios are fractions, money is in quote, times are UTC. A metric that cannot be computed is null,
+and `reasons` says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.backtest.setting import Costs, holding_curve, plain, window_days
+from workbench.core.simulate import ERROR_EXITS, ERROR_NONE, ERROR_TARGET
+from workbench.core.statistics import MIN_DAYS_TO_ANNUALISE
+from workbench.errors import UsageError
+from workbench.market.candles import Candles
+from workbench.strategies.spec import Number, Spec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+METRIC_COLUMNS = (
+    "final_equity", "total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "trades",
+    "open_trade", "win_rate", "profit_factor", "exposure", "fees", "bars",
+)  # fmt: skip
+_FLAGS = ("open_trade", "pending")
+ERRORS = {
+    ERROR_NONE: None,
+    ERROR_TARGET: "a target outside 0..1 or infinite",
+    ERROR_EXITS: "an exit or ladder, which this engine does not execute yet",
+}
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """One row a combination: parameters, then metrics; `errors` names rows that have no metrics."""
+
+    spec: Spec
+    candles: Candles
+    costs: Costs
+    frame: pl.DataFrame
+    invalid_combinations: int
+    data_sha256: str
+    seconds: float
+    notes: tuple[str, ...]
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        spec: Spec,
+        candles: Candles,
+        costs: Costs,
+        params: np.ndarray,
+        rows: np.ndarray,
+        invalid_combinations: int,
+        data_sha256: str,
+        seconds: float,
+        notes: tuple[str, ...],
+    ) -> SweepResult:
+        """Turn kernel records into a frame: NaN becomes null, flags become booleans."""
+        import polars as pl
+
+        columns = {one.name: params[one.name] for one in spec.parameters}
+        frame = pl.DataFrame({**columns, **{name: rows[name] for name in rows.dtype.names or ()}})
+        failed = pl.col("error") != ERROR_NONE
+        frame = frame.with_columns(pl.col(name).cast(pl.Boolean) for name in _FLAGS).with_columns(
+            pl.col(pl.Float64).fill_nan(None)
+        )
+        metrics = [n for n in METRIC_COLUMNS if n != "bars"]
+        frame = frame.with_columns(pl.when(~failed).then(pl.col(n)).alias(n) for n in metrics)
+        frame = frame.with_columns(
+            pl.col("error").replace_strict(ERRORS, return_dtype=pl.String).alias("error")
+        )
+        return cls(spec, candles, costs, frame, invalid_combinations, data_sha256, seconds, notes)
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def best(self, metric: str = "total_return") -> dict[str, object]:
+        """Return the row with the highest value of a metric; UsageError where none has one."""
+        if metric not in METRIC_COLUMNS:
+            raise UsageError(f"unknown metric {metric!r}; known are {', '.join(METRIC_COLUMNS)}")
+        ranked = self.frame.drop_nulls(metric).sort(metric, descending=True)
+        if not ranked.height:
+            raise UsageError(f"no combination has a {metric}; choose another metric")
+        return ranked.row(0, named=True)
+
+    def rows_per_second(self) -> float:
+        """Return combinations a second, compilation of a first call included."""
+        return len(self) / self.seconds
+
+    @property
+    def title(self) -> str:
+        """Return what was swept, in one line."""
+        mark = "SYNTHETIC " if self.candles.synthetic else ""
+        return (
+            f"{mark}{self.spec.name} on {self.candles.symbol} {self.candles.timeframe}: "
+            f"{len(self):,} combinations, {len(self.candles):,} candles, "
+            f"{self.costs.fee_bps:g} bps fee, {self.costs.slippage_bps:g} bps slippage"
+        )
+
+    def __repr__(self) -> str:
+        dropped = self.invalid_combinations
+        tail = f", {dropped:,} invalid dropped" if dropped else ""
+        return f"SweepResult({self.title}{tail}, {self.seconds:.2f} s)"
+
+    def _repr_html_(self) -> str:
+        shown = self.frame.sort("total_return", descending=True, nulls_last=True).head(10)
+        caution = f"The best of {len(self):,} tries is high by luck alone; look at the plateau, not the peak."
+        return (
+            f"<p><strong>{escape(self.title)}</strong></p>{shown._repr_html_()}"
+            f"<p>{escape(caution)} {escape(' '.join(self.notes))}</p>"
+        )
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """One backtest: metrics, round trips, fills and the equity at every close."""
+
+    spec: Spec
+    params: dict[str, Number]
+    candles: Candles
+    costs: Costs
+    engine: str
+    metrics: dict[str, float | int | bool | None]
+    reasons: dict[str, str]
+    fills: pl.DataFrame
+    trades: pl.DataFrame
+    equity: pl.DataFrame
+    pending: bool
+    data_sha256: str
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def title(self) -> str:
+        """Return what was run, in one line."""
+        mark = "SYNTHETIC " if self.candles.synthetic else ""
+        return (
+            f"{mark}{self.spec.name}({plain(self.params)}) on {self.candles.symbol} "
+            f"{self.candles.timeframe}, {len(self.candles):,} candles"
+        )
+
+    def summary(self) -> dict[str, object]:
+        """Return what `workbench backtest --json` prints."""
+        return {
+            **self.metrics,
+            "pending": self.pending,
+            "data_sha256": self.data_sha256,
+            "reasons": self.reasons,
+            "symbol": self.candles.symbol,
+            "interval": str(self.candles.timeframe),
+            "strategy": self.spec.name,
+            "params": self.params,
+            "engine": self.engine,
+            "filters": self.costs.filters,
+            "source": self.candles.source,
+            "notes": list(self.notes),
+        }
+
+    def __repr__(self) -> str:
+        total = self.metrics["total_return"]
+        return f"BacktestResult({self.title}: return {total:+.2%}, {self.metrics['trades']} trades)"
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{escape(name.replace('_', ' '))}</th>"
+            f"<td style='text-align:right'>{escape(shown(name, value))}</td></tr>"
+            for name, value in self.metrics.items()
+        )
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<p><strong>{escape(self.title)}</strong></p><table>{cells}</table>{notes}"
+
+
+_PERCENT = {"total_return", "cagr", "max_drawdown", "win_rate", "exposure"}
+
+
+def shown(name: str, value: object) -> str:
+    """Return one metric as a reader wants it: percent, money, ratio, or a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if name in _PERCENT:
+        return f"{value:+.2%}" if name in {"total_return", "cagr"} else f"{value:.2%}"
+    return f"{value:,.2f}"
+
+
+def metrics_of(row: np.ndarray) -> dict[str, float | int | bool | None]:
+    """Return one METRICS record as plain numbers, NaN as None."""
+    values: dict[str, float | int | bool | None] = {}
+    for name in METRIC_COLUMNS:
+        value = row[name].item()
+        if name in _FLAGS:
+            values[name] = bool(value)
+        elif isinstance(value, float) and not np.isfinite(value):
+            values[name] = None
+        else:
+            values[name] = value
+    return values
+
+
+def reasons_for(metrics: dict[str, float | int | bool | None], candles: Candles) -> dict[str, str]:
+    """Return, for every metric that is null, why it is."""
+    days = window_days(candles)
+    short = f"the window has {days:.1f} days; under {MIN_DAYS_TO_ANNUALISE:g} nothing is annualised"
+    texts = {
+        "cagr": short if days < MIN_DAYS_TO_ANNUALISE else "everything was lost",
+        "calmar": short if days < MIN_DAYS_TO_ANNUALISE else "there was no drawdown",
+        "sharpe": "the equity never moved, or there are fewer than two samples",
+        "sortino": "no sample lost, or there are fewer than two samples",
+        "win_rate": "no round trip was closed",
+        "profit_factor": "no closed round trip lost"
+        if metrics["trades"]
+        else "no round trip was closed",
+    }
+    return {name: texts[name] for name, value in metrics.items() if value is None}
+
+
+def fills_frame(fills: np.ndarray, candles: Candles) -> pl.DataFrame:
+    """Return kernel fills with their times; quantity before fees, fee in the asset received."""
+    import polars as pl
+
+    times = candles.records["open_time"]
+    return pl.DataFrame(
+        {
+            "time": _utc(times[fills["index"]]),
+            "signal_time": _utc(times[fills["signal_index"]]),
+            "side": ["BUY" if side > 0 else "SELL" for side in fills["side"]],
+            **{n: fills[n] for n in ("price", "quantity", "fee", "ticks", "lots", "realised")},
+        },
+        schema_overrides={"side": pl.String},
+    )
+
+
+def equity_frame(curve: np.ndarray, candles: Candles, costs: Costs) -> pl.DataFrame:
+    """Return equity, cash and base at every close of the window, with holding beside them."""
+    import polars as pl
+
+    window = candles.window
+    return pl.DataFrame(
+        {
+            "open_time": _utc(window["open_time"]),
+            "close": window["close"],
+            **{name: curve[name] for name in ("equity", "cash", "quantity")},
+            "holding": holding_curve(candles, costs),
+        }
+    )
+
+
+def _utc(times_ms: np.ndarray) -> pl.Series:
+    import polars as pl
+
+    return pl.Series(np.asarray(times_ms, np.int64)).cast(pl.Datetime("ms", "UTC"))

@@ -1,0 +1,89 @@
+"""One backtest with everything a reader asks for: metrics, trades, fills, equity at every close."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.backtest.kernels import kernel
+from workbench.backtest.results import (
+    ERRORS,
+    BacktestResult,
+    equity_frame,
+    fills_frame,
+    metrics_of,
+    reasons_for,
+)
+from workbench.backtest.round_trips import round_trips
+from workbench.backtest.scratch import EQUITY
+from workbench.backtest.setting import (
+    Costs,
+    demand_window,
+    sample_ends,
+    samples_a_year,
+    trading_rules,
+    window_days,
+)
+from workbench.backtest.sweep import warm_starts
+from workbench.core.account import FILL
+from workbench.core.costs import SCALE
+from workbench.core.simulate import ERROR_NONE
+from workbench.core.statistics import METRICS
+from workbench.errors import UsageError
+from workbench.market.candles import Candles, sha256_of
+from workbench.strategies.spec import Number, Spec
+
+
+def backtest(
+    candles: Candles, spec: Spec, *, costs: Costs | None = None, **params: Number
+) -> BacktestResult:
+    """Run one parameter set with the compiled kernel; exchange filters are on by default.
+
+    Raises UsageError for bad parameters or a strategy that writes an impossible intent, DataError
+    for candles that cannot be traded.
+    """
+    costs = costs or Costs(filters="exchange")
+    demand_window(candles)
+    record = spec.params(**params).reshape(1)
+    rules, notes = trading_rules(candles, costs)
+    rows, fills = np.zeros(1, METRICS), np.zeros(len(candles), FILL)
+    curve = np.zeros(len(candles), EQUITY)
+    warm = warm_starts(candles, spec, record)
+    scale = (samples_a_year(candles.timeframe), window_days(candles))
+    count = kernel(spec).run_slice(
+        candles.records, sample_ends(candles), warm, candles.first, record, 0, 1,
+        costs.record(rules), scale, rows, fills, curve,
+    )  # fmt: skip
+    if rows["error"][0] != ERROR_NONE:
+        raise UsageError(f"{spec.name} wrote {ERRORS[int(rows['error'][0])]}; mend its decide")
+    metrics = metrics_of(rows[0])
+    frame = fills_frame(fills[:count], candles)
+    return BacktestResult(
+        spec=spec,
+        params=spec.values(record[0]),
+        candles=candles,
+        costs=costs,
+        engine="kernel",
+        metrics=metrics,
+        reasons=reasons_for(metrics, candles),
+        fills=frame,
+        trades=round_trips(
+            frame,
+            step=rules.step_e8 / SCALE if rules else 0.0,
+            last_close=float(candles.window["close"][-1]),
+        ),
+        equity=equity_frame(curve, candles, costs),
+        pending=bool(rows["pending"][0]),
+        data_sha256=sha256_of(candles.records[int(warm[0]) :]),
+        notes=notes + warm_up_notes(candles, spec, record),
+    )
+
+
+def warm_up_notes(candles: Candles, spec: Spec, record: np.ndarray) -> tuple[str, ...]:
+    """Say so where fewer candles lie before the window than the strategy needs to be stable."""
+    needed = int(np.max(spec.stable(record)))
+    if candles.first >= needed:
+        return ()
+    return (
+        f"{candles.first} candles before the window, {needed} would make {spec.name} independent of "
+        "where its data begins: early decisions carry the seed's weight",
+    )
