@@ -7,11 +7,11 @@ passphrase or secret as soon as it is used: a traceback that shows locals must n
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from bridge import vault_file
+from bridge.home import checked_name
 from bridge.vault_file import Box, Cost, Credentials, Document, Entry, Kdf, Key
 from workbench.errors import UsageError
 
@@ -20,7 +20,6 @@ __all__ = ["KINDS", "STANDARD", "Cost", "Credentials", "Entry", "Vault"]
 KINDS = ("HMAC", "RSA", "ED25519")
 STANDARD = Cost()
 SHORTEST_PASSPHRASE = 8
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
 
 class Vault:
@@ -117,10 +116,7 @@ class Vault:
 
 
 def _demand_labels(name: str, venue: str, kind: str) -> None:
-    for what, label in (("name", name), ("venue", venue)):
-        if not _LABEL.fullmatch(label):
-            raise UsageError(
-                f"{what} {label!r}: use 1 to 32 letters, digits, '-' or '_', not first '-' or '_'"
-            )
+    checked_name(name, "account")
+    checked_name(venue, "venue")
     if kind not in KINDS:
         raise UsageError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
