@@ -198,6 +198,32 @@ def recorded(places: Places) -> Iterator[Series]:
             yield from _series_in(place, folder)
 
 
+def recorded_series(
+    symbol: str, timeframe: Timeframe, *, venue: str, places: Places
+) -> tuple[Series, list[Series]]:
+    """Return the recorded series that `load` takes without a window, and its place's other symbols.
+
+    Raises UsageError where nobody recorded it.
+    """
+    refuse_symbol(symbol)
+    everything = list(recorded(places))
+    of_symbol = [
+        one
+        for one in everything
+        if one.symbol == symbol and (one.place != "datasets" or one.venue == venue)
+    ]
+    for one in of_symbol:
+        if one.timeframe == timeframe:
+            others = [
+                other
+                for other in everything
+                if (other.place, other.venue, other.timeframe) == (one.place, one.venue, timeframe)
+                and other.symbol != symbol
+            ]
+            return one, others
+    raise UsageError(_unknown(symbol, timeframe, venue, of_symbol))
+
+
 def datasets_folder() -> Path:
     """Return the folder of the project's own candles: the checkout's, else `./datasets`."""
     return (checkout_root() or Path.cwd()) / "datasets"

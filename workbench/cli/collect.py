@@ -1,0 +1,95 @@
+"""`workbench collect`: bring candles into the project's own datasets."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from workbench.data.collect import Collected
+    from workbench.data.sources.base import Source
+
+
+def collect(
+    symbols: Annotated[str, typer.Option(help="Pairs, separated by commas.")],
+    intervals: Annotated[str, typer.Option(help="Intervals, separated by commas.")] = "1h",
+    since: Annotated[
+        str | None, typer.Option(help="First opening time; without it all the source has.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="End of the window; without it, now.")] = None,
+    source: Annotated[
+        str, typer.Option(help="rest, synthetic, or folder:PATH (parquet or CSV files).")
+    ] = "rest",
+    base_url: Annotated[
+        str | None, typer.Option(help="REST API to ask; without it Binance's public one.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Store to fill; without it the project's datasets.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Collect candles into the store: only what is missing is fetched, and it is checked first."""
+    from workbench.data.catalogue import datasets_folder
+    from workbench.data.collect import collect as collect_candles
+    from workbench.data.store import Store
+    from workbench.data.times import to_ms
+
+    now_ms = time.time_ns() // 1_000_000
+    results = collect_candles(
+        _source(source, base_url),
+        Store(store or datasets_folder()),
+        symbols=_names(symbols),
+        intervals=_names(intervals),
+        since_ms=0 if since is None else to_ms(since, name="--since"),
+        until_ms=now_ms if until is None else to_ms(until, name="--until"),
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        progress=not json and sys.stderr.isatty(),
+    )
+    if json:
+        print(json_text.dumps({"series": [one.as_dict() for one in results]}))
+    else:
+        for one in results:
+            print(_line(one))
+
+
+def _source(name: str, base_url: str | None) -> Source:
+    if base_url is not None and name != "rest":
+        raise UsageError(f"--base-url goes with --source rest, not with {name}")
+    if name == "rest":
+        from workbench.data.sources.binance_rest import BASE_URL, BinanceRest
+
+        return BinanceRest(base_url or BASE_URL)
+    if name == "synthetic":
+        from workbench.data.sources.synthetic import Synthetic
+
+        return Synthetic()
+    if name.startswith("folder:"):
+        from workbench.data.sources.folder import Folder
+
+        return Folder(Path(name.removeprefix("folder:")))
+    raise UsageError(f"unknown source {name!r}; use rest, synthetic or folder:PATH")
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError(
+            f"{text!r} names nothing; separate names with commas, like BTCUSDT,ETHUSDT"
+        )
+    return list(dict.fromkeys(names))
+
+
+def _line(one: Collected) -> str:
+    gaps = f"{one.gaps} gaps ({one.missing} candles missing)" if one.gaps else "no gaps"
+    revised = f", {one.revised} came again with other numbers" if one.revised else ""
+    return (
+        f"{one.symbol} {one.interval}: {one.new:,} new, {one.rows:,} stored from {one.first} "
+        f"to {one.last}, {gaps}{revised}"
+    )

@@ -1,0 +1,68 @@
+"""`workbench data`: which candles there are, and how healthy they are."""
+
+from __future__ import annotations
+
+import json as json_text
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from workbench.data.health import Health
+
+app = typer.Typer(help="List and check the candles that are there.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_series(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List every recorded series: symbol, interval, first, last, rows, source."""
+    from workbench.data import available
+
+    frame = available()
+    if json:
+        times = frame.with_columns(
+            frame[name].dt.strftime("%Y-%m-%dT%H:%MZ") for name in ("first", "last")
+        )
+        print(json_text.dumps({"series": times.to_dicts()}))
+        return
+    if frame.is_empty():
+        print("no recorded candles; `workbench collect` brings some, until then they are SYNTHETIC")
+    for row in frame.iter_rows(named=True):
+        first, last = (row[name].strftime("%Y-%m-%d %H:%M") for name in ("first", "last"))
+        print(
+            f"{row['symbol']:<12} {row['interval']:<4} {first}  {last}  "
+            f"{row['rows']:>10,}  {row['source']}"
+        )
+
+
+@app.command("check")
+def check_series(
+    symbol: Annotated[str, typer.Argument(help="Pair, like BTCUSDT.")],
+    interval: Annotated[str, typer.Argument(help="Interval, like 1h.")],
+    venue: Annotated[str, typer.Option(help="Venue of the project's own datasets.")] = "binance",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check one series: errors (exit code 1), warnings, and every gap with its bounds."""
+    from workbench.data.health import health
+
+    found = health(symbol, interval, venue=venue, now_ms=time.time_ns() // 1_000_000)
+    print(json_text.dumps(found.as_dict()) if json else _text(found))
+    if found.report.errors:
+        raise typer.Exit(1)
+
+
+def _text(found: Health) -> str:
+    shown = found.as_dict()
+    lines = [
+        f"{found.symbol} {found.interval}: {found.report.rows:,} candles "
+        f"from {shown['first']} to {shown['last']} ({found.source})"
+    ]
+    lines += [f"  error    {one.kind}: {one.message}" for one in found.report.errors]
+    lines += [f"  warning  {one.kind}: {one.message}" for one in found.report.warnings]
+    lines += [f"  gap      {line}" for line in found.gap_lines()]
+    if len(lines) == 1:
+        lines.append("  nothing to report")
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""Files that are there whole or not at all: written beside their place, synced, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from workbench.errors import DataError
+
+TEMPORARY = ".writing-"
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Put bytes in the place of a file in one step.
+
+    After a crash at any moment `path` holds its old bytes or its new ones. Raises DataError with
+    the mend where the disk is full or the folder refuses.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(_mend(path, error)) from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put text in the place of a file in one step."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _mend(path: Path, error: OSError) -> str:
+    what = f"{path.name} could not be written: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"{what}; free some disk space and run the same command again, it goes on where it was"
+        )
+    return (
+        f"{what}; give yourself write permission on the folder {path.parent.name}, or name another"
+    )

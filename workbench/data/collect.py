@@ -1,0 +1,173 @@
+"""Bring candles into the store: only what is missing, checked before it is kept.
+
+What is missing follows from the stored candles alone: the time before the first, every hole, and
+the time after the last. So a collection can be killed and started again at any moment, and running
+it twice changes nothing. A hole that the source leaves open is kept as a gap with that cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import polars as pl
+
+from workbench.data.catalogue import refuse_symbol
+from workbench.data.sources.base import Source
+from workbench.data.store import Added, Store, StoredSeries
+from workbench.data.times import iso
+from workbench.errors import DataError, UsageError
+from workbench.market.timeframes import Timeframe, parse_timeframe
+
+_BATCH_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a collection did to one series, and how the series stands now."""
+
+    venue: str
+    symbol: str
+    interval: str
+    new: int
+    known: int
+    revised: int
+    rows: int
+    gaps: int
+    missing: int
+    first: str | None
+    last: str | None
+    sha256: str
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the values for JSON."""
+        return asdict(self)
+
+
+def collect(
+    source: Source,
+    store: Store,
+    *,
+    symbols: Sequence[str],
+    intervals: Sequence[str | Timeframe],
+    since_ms: int,
+    until_ms: int,
+    clock_ms: Callable[[], int],
+    progress: bool = True,
+) -> list[Collected]:
+    """Fetch what the store lacks of each series in [since, until) and return what was done.
+
+    `clock_ms` gives the time that the manifests note. Raises the source's errors; what was stored
+    before the error stays, and the same call goes on from there.
+    """
+    timeframes = [parse_timeframe(interval) for interval in intervals]
+    for symbol in symbols:
+        refuse_symbol(symbol)
+    if since_ms >= until_ms:
+        raise UsageError(f"since {iso(since_ms)} is not before until {iso(until_ms)}; swap them")
+    return [
+        _collect_series(
+            source,
+            store.series(source.venue, symbol, timeframe),
+            since_ms,
+            until_ms,
+            clock_ms,
+            progress,
+        )
+        for symbol in symbols
+        for timeframe in timeframes
+    ]
+
+
+def missing_ranges(
+    opening_times: Sequence[int], timeframe: Timeframe, since_ms: int, until_ms: int
+) -> list[tuple[int, int]]:
+    """Return the half-open stretches of [since, until) in which candles could open but none does.
+
+    `opening_times` rise; a stretch begins and ends on opening times of the timeframe.
+    """
+    first = timeframe.floor(since_ms)
+    due = first if first == since_ms else timeframe.next(first)
+    last = timeframe.floor(until_ms)
+    end = until_ms if last == until_ms else timeframe.next(last)
+    ranges = []
+    for time_ms in opening_times:
+        if time_ms < due:
+            continue
+        if time_ms >= end:
+            break
+        if time_ms > due:
+            ranges.append((due, time_ms))
+        due = timeframe.next(time_ms)
+    if due < end:
+        ranges.append((due, end))
+    return ranges
+
+
+def _collect_series(
+    source: Source,
+    series: StoredSeries,
+    since_ms: int,
+    until_ms: int,
+    clock_ms: Callable[[], int],
+    progress: bool,
+) -> Collected:
+    from tqdm.auto import tqdm
+
+    before = series.opening_times()
+    ranges = missing_ranges(before, series.timeframe, since_ms, until_ms)
+    label = f"{series.symbol} {series.timeframe}"
+    done = Added(0, 0, 0)
+    with tqdm(desc=label, unit=" candles", unit_scale=True, disable=not progress) as bar:
+        for start_ms, end_ms in ranges:
+            pages = source.fetch(series.symbol, series.timeframe, start_ms, end_ms)
+            for batch in _batches(pages):
+                added = series.add(batch, collected_ms=clock_ms())
+                done = Added(
+                    done.new + added.new, done.known + added.known, done.revised + added.revised
+                )
+                bar.update(added.new)
+    if not before and not done.new:
+        raise DataError(
+            f"{label}: {source.description} has no closed candle between {iso(since_ms)} and "
+            f"{iso(until_ms)}; widen the window"
+        )
+    series.seal(source=source.description, asked=ranges, collected_ms=clock_ms())
+    return _summary(series, done)
+
+
+def _batches(pages: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Join pages, so that a file is rewritten once for many of them."""
+    waiting: list[pl.DataFrame] = []
+    try:
+        for page in pages:
+            waiting.append(page)
+            if sum(len(one) for one in waiting) >= _BATCH_ROWS:
+                yield pl.concat(waiting)
+                waiting = []
+    except Exception:
+        if waiting:  # what came before the trouble is good, and need not come again
+            yield pl.concat(waiting)
+        raise
+    if waiting:
+        yield pl.concat(waiting)
+
+
+def _summary(series: StoredSeries, done: Added) -> Collected:
+    manifest = series.manifest() or {}
+    gaps = manifest.get("gaps")
+    first, last = manifest.get("first"), manifest.get("last")
+    return Collected(
+        venue=series.venue,
+        symbol=series.symbol,
+        interval=series.timeframe.name,
+        new=done.new,
+        known=done.known,
+        revised=done.revised,
+        rows=int(str(manifest.get("rows", 0))),
+        gaps=len(gaps) if isinstance(gaps, list) else 0,
+        missing=int(str(manifest.get("missing", 0))),
+        first=str(first) if first else None,
+        last=str(last) if last else None,
+        sha256=str(manifest.get("sha256", "")),
+    )
