@@ -77,7 +77,10 @@ class StartForm(anywidget.AnyWidget):
     note = traitlets.Unicode("").tag(sync=True)
     busy = traitlets.Bool(False).tag(sync=True)
 
-    _taken: frozenset[str] = frozenset()
+    def __init__(self, **traits: object) -> None:
+        super().__init__(**traits)
+        self._taken: frozenset[str] = frozenset()
+        self.observe(self._suggest_for_values, "values")
 
     def on_start(self, act: Callable[[StartRequest], None]) -> None:
         """Call `act(request)` for a form that is filled in rightly; otherwise say what is wrong."""
@@ -96,7 +99,6 @@ class StartForm(anywidget.AnyWidget):
             act(request)
 
         self.on_msg(heard)
-        self.observe(self._suggest_for_values, "values")
 
     def offer(self, specs: Sequence[StrategySpec]) -> None:
         """Offer these strategies."""
