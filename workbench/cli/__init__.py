@@ -1,0 +1,30 @@
+"""The `workbench` command: research from the shell. Every command prints JSON with --json.
+
+Exit codes: 0 done, 1 something was found (a check that did not pass), 2 the call or the machine was
+at fault, said in one line with the mend.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from workbench.command_table import Entry, run
+
+COMMANDS = {
+    "doctor": Entry("workbench.cli.doctor:doctor", "Look whether this machine has what is needed."),
+    "collect": Entry("workbench.cli.collect:collect", "Collect candles into datasets/."),
+    "data": Entry("workbench.cli.data:app", "List and check candles."),
+    "backtest": Entry("workbench.cli.backtest:backtest", "Backtest one parameter set."),
+    "sweep": Entry("workbench.cli.sweep:sweep", "Run a grid of parameters."),
+    "parity": Entry("workbench.cli.parity:parity", "Compare the engines, decision by decision."),
+    "headline": Entry("workbench.cli.headline:headline", "Run the 2,400-scenario study."),
+    "report": Entry("workbench.cli.report:report", "Execute a report notebook into reports/."),
+    "lab": Entry("workbench.cli.lab:lab", "Open JupyterLab."),
+    "dashboard": Entry("workbench.cli.dashboard:dashboard", "Open the trading dashboard."),
+    "demo": Entry("workbench.cli.demo:demo", "Run the whole job on real candles."),
+}
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run("workbench", COMMANDS, "Quant research, from candles to a running instance."))

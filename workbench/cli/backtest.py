@@ -1,0 +1,54 @@
+"""`workbench backtest`: one parameter set, its metrics, and its trades and equity as parquet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workbench.cli import options
+
+
+def backtest(
+    strategy: options.Strategy = "macd",
+    params: Annotated[str, typer.Option(help="e.g. fast=12,slow=26,signal=9")] = "",
+    symbol: options.Symbol = "BTCUSDT",
+    interval: options.Interval = "1h",
+    start: options.Start = None,
+    end: options.End = None,
+    engine: Annotated[str, typer.Option(help="kernel or event.")] = "kernel",
+    fee_bps: options.FeeBps = 10.0,
+    slippage_bps: options.SlippageBps = 1.0,
+    cash: options.Cash = 10_000.0,
+    filters: Annotated[str, typer.Option(help="exchange or none.")] = "exchange",
+    trades_out: Annotated[Path | None, typer.Option(help="Write round trips (parquet).")] = None,
+    equity_out: Annotated[Path | None, typer.Option(help="Write equity (parquet).")] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Backtest one parameter set: signal at the close, fill at the next open, costs on."""
+    import workbench as wb
+
+    run = wb.backtest(
+        wb.load(symbol, interval, start=start, end=end),
+        wb.strategies.load(strategy),
+        engine=engine,
+        fee_bps=fee_bps,
+        slippage_bps=slippage_bps,
+        cash=cash,
+        filters=options.filters(filters),
+        **options.parse_params(params),
+    )
+    if trades_out:
+        run.trades.write_parquet(trades_out)
+    if equity_out:
+        run.equity.write_parquet(equity_out)
+    if as_json:
+        typer.echo(json.dumps(run.summary()))
+        return
+    from workbench.backtest.results import shown
+    from workbench.cli.tables import print_pairs
+
+    pairs = {name.replace("_", " "): shown(name, value) for name, value in run.metrics.items()}
+    print_pairs(run.title, pairs, notes=(run.candles.source, *run.notes))
