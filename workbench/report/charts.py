@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from workbench.errors import DataError, UsageError
 from workbench.report import marks, numbers
@@ -45,7 +45,8 @@ def equity(
     """
     look, times = theme_named(theme), marks.dates(frame, "open_time")
     chart = new_chart(look, height=5.4)
-    write_heading(chart, look, title, subtitle, source)
+    strip = "the strip shows when a position is held" if "quantity" in frame.columns else ""
+    write_heading(chart, look, title, subtitle or strip, source)
     upper = dress(chart.add_axes((0.075, 0.37, 0.80, 0.49)), look)
     lower = dress(chart.add_axes((0.075, 0.075, 0.80, 0.245), sharex=upper), look)
     lines = _equity_lines(frame, look)
@@ -58,6 +59,8 @@ def equity(
     lowest = min(float(line.values.min()) for line in lines)
     if lowest > 0 and max(float(line.values.max()) for line in lines) / lowest > LOG_SCALE_ABOVE:
         upper.set_yscale("log")
+        upper.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        upper.yaxis.set_minor_locator(NullLocator())
     upper.set_xlim(times[0], times[-1] if times.size > 1 else times[0] + 1)
     if "quantity" in frame.columns:
         marks.draw_strip(upper, times, marks.floats(frame, "quantity") > 0, look.strategy)
@@ -87,7 +90,9 @@ def candles(
     look, frame = theme_named(theme), frame.tail(last)
     times = marks.dates(frame, "open_time")
     chart = new_chart(look, height=5.4)
-    write_heading(chart, look, title, subtitle, source)
+    arrows = "; arrow up: bought, arrow down: sold" if trades is not None else ""
+    said = f"the last {numbers.count(frame.height)} candles{arrows}"
+    write_heading(chart, look, title, subtitle or said, source)
     upper = dress(chart.add_axes((0.02, 0.26, 0.905, 0.60)), look, ticks_right=True)
     lower = dress(chart.add_axes((0.02, 0.075, 0.905, 0.165), sharex=upper), look)
     marks.draw_candles(upper, frame, times, look)

@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 BODY: Final = 0.72
 LABEL_INCHES: Final = 0.38
 MOST_NAMED_CELLS: Final = 18
+STRIP_PARTS: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,21 @@ def spread(places: list[float], gap: float) -> list[float]:
 
 
 def draw_strip(axis: Axes, times: Floats, held: NDArray[np.bool_], colour: str) -> None:
-    """Draw a strip along the bottom of an axis where a position is held."""
-    axis.fill_between(
-        times, 0.0, 0.022, where=held.tolist(), transform=axis.get_xaxis_transform(), color=colour,
-        alpha=0.55, linewidth=0, step="post",
+    """Draw a strip along the bottom of an axis, as dense as the share of time a position is held."""
+    edges = np.linspace(times[0], times[-1], STRIP_PARTS + 1)
+    part = np.clip(np.searchsorted(edges, times, side="right") - 1, 0, STRIP_PARTS - 1)
+    seen = np.bincount(part, minlength=STRIP_PARTS)
+    share = np.bincount(part, weights=held, minlength=STRIP_PARTS) / np.maximum(seen, 1)
+    known = np.flatnonzero(seen)
+    share = share[known[np.searchsorted(known, np.arange(STRIP_PARTS), side="right") - 1]]
+    bottom, top = np.zeros(STRIP_PARTS), np.full(STRIP_PARTS, 0.022)
+    boxes = _boxes((edges[1:] + edges[:-1]) / 2, bottom, top, float(edges[1] - edges[0]))
+    axis.add_collection(
+        PolyCollection(
+            boxes, facecolors=colour, alpha=(0.75 * share).tolist(), linewidths=0,
+            antialiaseds=False, transform=axis.get_xaxis_transform(),
+        ),
+        autolim=False,
     )  # fmt: skip
 
 

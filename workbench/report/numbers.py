@@ -11,6 +11,13 @@ RATIOS: Final = frozenset(
     {"total_return", "holding_return", "cagr", "max_drawdown", "win_rate", "exposure"}
 )
 
+NAMES: Final = {"cagr": "CAGR", "sharpe": "Sharpe", "sortino": "Sortino", "calmar": "Calmar"}
+
+
+def spoken(name: str) -> str:
+    """Return a column's name as it is said: 'max drawdown', 'Sharpe'."""
+    return NAMES.get(name, name.replace("_", " "))
+
 
 def percent(fraction: float | None, digits: int = 1, *, sign: bool = False) -> str:
     """Write a fraction as percent: 0.1234 -> '12.3 %'."""
