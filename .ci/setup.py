@@ -176,7 +176,7 @@ def _install(arguments: list[str]) -> None:
 
 
 def _pip() -> list[str]:
-    calm = ["-q", "--no-input", "--disable-pip-version-check", "--retries", "2"]
+    calm = ["-q", "--no-input", "--no-compile", "--disable-pip-version-check", "--retries", "2"]
     return [str(PYTHON), "-m", "pip", "install", *calm]
 
 
