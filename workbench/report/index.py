@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from workbench.data.atomic import replace_text
 from workbench.errors import DataError
 from workbench.report import numbers
 from workbench.report.findings import write as write_finding
-from workbench.report.page import page, write_atomically
+from workbench.report.page import page
 from workbench.report.record import FILE, Record, read_record
 
 MOST_FINDINGS: Final = 5
@@ -26,7 +27,7 @@ def refresh_index(out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".index.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        write_atomically(out / "index.html", index_page(runs(out)))
+        replace_text(out / "index.html", index_page(runs(out)))
     return out / "index.html"
 
 

@@ -7,8 +7,6 @@ same with the network off and a name that contains markup stays a name.
 from __future__ import annotations
 
 import html
-import os
-import tempfile
 from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -44,22 +42,6 @@ def chips(pairs: Iterable[tuple[str, str]]) -> str:
         for name, value in pairs
     )
     return f'<div class="chips">{"".join(labels)}</div>'
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by its new text in one step; a reader sees the old or the new, never half."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def external_loads(text: str) -> list[str]:

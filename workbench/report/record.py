@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from workbench.data.atomic import replace_text
 from workbench.errors import DataError
-from workbench.report.page import write_atomically
 
 Value = str | int | float | bool | None
 FORMAT: Final = 1
@@ -44,7 +44,7 @@ class Record:
 def write_record(folder: Path, record: Record) -> None:
     """Write the record into the folder of its run; NaN and infinity are refused."""
     fields = {"format": FORMAT} | dataclasses.asdict(record)
-    write_atomically(folder / FILE, json.dumps(fields, indent=1, allow_nan=False) + "\n")
+    replace_text(folder / FILE, json.dumps(fields, indent=1, allow_nan=False) + "\n")
 
 
 def read_record(folder: Path) -> Record:

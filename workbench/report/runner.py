@@ -20,12 +20,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from workbench.data.atomic import replace_text
 from workbench.errors import UsageError
 from workbench.report import findings, parameters
 from workbench.report.execute import Execution, Limits, execute
 from workbench.report.export import to_page
 from workbench.report.index import refresh_index
-from workbench.report.page import external_loads, write_atomically
+from workbench.report.page import external_loads
 from workbench.report.record import Record, write_record
 
 NAME_RULE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -131,7 +132,7 @@ def _run_into(
         reason = f"the page would load {loads[0]} from elsewhere; reports carry all they show"
         record = dataclasses.replace(record, status="failed", error=reason)
         text = to_page(execution.notebook, record)
-    write_atomically(part / f"{template.stem}.html", text)
+    replace_text(part / f"{template.stem}.html", text)
     write_record(part, record)
     return record
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from workbench.data.atomic import replace_text
 from workbench.report import charts, numbers
-from workbench.report.page import page, write_atomically
+from workbench.report.page import page
 from workbench.report.theme import SCREEN_DPI, Chart, Theme, theme_named
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Tearsheet:
     def save(self, path: Path) -> Path:
         """Write the sheet as one page that loads nothing."""
         text = page(title=self.title, body=self._repr_html_(), theme=self.theme.name)
-        write_atomically(path, text)
+        replace_text(path, text)
         return path
 
     def table(self) -> pl.DataFrame:
