@@ -14,9 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
-
-from workbench.core.indicators import ema_step, ema_weight
+from scipy.signal import lfilter
 
 FEE = 0.001
 
@@ -33,17 +31,16 @@ class Outcome:
 NOTHING = Outcome(0.0, 0, False)
 
 
-@njit(nogil=True)
 def ema_series(values: np.ndarray, period: int) -> np.ndarray:
-    """Return the average from its first definitional value on: len(values) - period + 1 values."""
-    weight = ema_weight(period)
-    series = np.empty(values.shape[0] - period + 1)
-    memory = 0.0
-    for i in range(values.shape[0]):
-        memory = ema_step(memory, values[i], i + 1, period, weight)
-        if i >= period - 1:
-            series[i - period + 1] = memory
-    return series
+    """Return the average from its first definitional value on: len(values) - period + 1 values.
+
+    Seeded with the simple average of the first `period` values; then y = y + w (x - y) with
+    w = 2 / (period + 1), as a first-order recursive filter.
+    """
+    weight = 2.0 / (period + 1.0)
+    seed = values[:period].mean()
+    rest, _ = lfilter([weight], [1.0, weight - 1.0], values[period:], zi=[seed * (1.0 - weight)])
+    return np.concatenate([[seed], rest])
 
 
 def published(close: np.ndarray, fast: int, slow: int, signal: int) -> Outcome:
