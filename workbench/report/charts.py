@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
 from workbench.errors import DataError, UsageError
 from workbench.report import marks, numbers
@@ -29,6 +30,7 @@ from workbench.report.theme import (
 
 LOG_SCALE_ABOVE: Final = 6.0
 SMALLEST_REACH: Final = 1e-12
+DUST: Final = 0.005
 
 
 def equity(
@@ -63,7 +65,7 @@ def equity(
         upper.yaxis.set_minor_locator(NullLocator())
     upper.set_xlim(times[0], times[-1] if times.size > 1 else times[0] + 1)
     if "quantity" in frame.columns:
-        marks.draw_strip(upper, times, marks.floats(frame, "quantity") > 0, look.strategy)
+        marks.draw_strip(upper, times, _held(frame), look.strategy)
     upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.plain(value, 0)))
     lower.yaxis.set_major_formatter(FuncFormatter(marks.percent_axis))
     lower.yaxis.set_major_locator(MaxNLocator(4))
@@ -196,6 +198,14 @@ def _equity_lines(frame: pl.DataFrame, theme: Theme) -> list[Line]:
             total = numbers.percent(float(values[-1] / values[0]) - 1, 1, sign=True)
             lines.append(Line(name, values, colour, width, total))
     return lines
+
+
+def _held(frame: pl.DataFrame) -> NDArray[np.bool_]:
+    """Tell when a position is held: the dust below a lot that a sale leaves is none."""
+    quantity = marks.floats(frame, "quantity")
+    if "close" not in frame.columns:
+        return quantity > 0
+    return quantity * marks.floats(frame, "close") > DUST * marks.floats(frame, "equity")
 
 
 def _fall_line(line: Line) -> Line:
