@@ -1,0 +1,111 @@
+"""`bridge exchange`: the local exchange in the foreground, until Ctrl-C or its parent is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bridge.local_exchange.settings import Settings
+
+
+def exchange(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="First line as JSON.")] = False,
+    data: Annotated[str, typer.Option(help="auto, or a folder of parquet candles.")] = "auto",
+    symbols: Annotated[str, typer.Option(help="Symbols, separated by commas.")] = "BTCUSDT",
+    interval: Annotated[str, typer.Option(help="Interval of the candles to replay.")] = "1m",
+    start: Annotated[str | None, typer.Option(help="First candle to replay, ISO, UTC.")] = None,
+    end: Annotated[str | None, typer.Option(help="End of the replay, ISO, UTC.")] = None,
+    speed: Annotated[float, typer.Option(help="How many times as fast as life.")] = 60.0,
+    hold: Annotated[str, typer.Option(help="Least rest at each candle's open.")] = "50ms",
+    pace: Annotated[str, typer.Option(help="time, or step: POST /admin/advance.")] = "time",
+    seed: Annotated[int, typer.Option(help="Seed of generated identifiers.")] = 7,
+    balance: Annotated[str, typer.Option(help="Balances of each account.")] = "USDT=10000",
+    accounts: Annotated[int, typer.Option(help="How many accounts to make.")] = 1,
+    fee_bps: Annotated[float, typer.Option(help="Commission, maker and taker.")] = 10.0,
+    slippage_bps: Annotated[float, typer.Option(help="Half the standing spread.")] = 1.0,
+    weight_limit: Annotated[int, typer.Option(help="Request weight a minute.")] = 6000,
+    keys_file: Annotated[
+        Path | None, typer.Option(help="Keys to use again; made (0600) where there is none.")
+    ] = None,
+    ephemeral: Annotated[bool, typer.Option(help="Stop when standard input closes.")] = False,
+) -> None:
+    """Serve Binance spot on this machine: REST, streams and WebSocket API over recorded candles."""
+    # Nothing here is worth compiling: tick and fee arithmetic run as plain Python, start-up is short.
+    if "numba" not in sys.modules:
+        os.environ["NUMBA_DISABLE_JIT"] = "1"
+    import asyncio
+
+    from bridge.local_exchange.settings import Pace, Settings, parse_balances, parse_hold
+
+    if pace not in set(Pace):
+        raise UsageError(f"pace {pace!r}: must be time or step")
+    settings = Settings(
+        symbols=tuple(name.strip().upper() for name in symbols.split(",") if name.strip()),
+        interval=interval,
+        data=data,
+        start=start,
+        end=end,
+        pace=Pace(pace),
+        speed=speed,
+        hold_s=parse_hold(hold),
+        seed=seed,
+        fee_bps=fee_bps,
+        slippage_bps=slippage_bps,
+        balances=parse_balances(balance),
+        accounts=accounts,
+        weight_limit=weight_limit,
+        keys_file=keys_file,
+        port=port,
+    )
+    asyncio.run(_serve(settings, as_json=as_json, ephemeral=ephemeral))
+
+
+async def _serve(settings: Settings, *, as_json: bool, ephemeral: bool) -> None:
+    import asyncio
+
+    from bridge.local_exchange.server import serving
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(settings) as running:
+        said = running.announcement()
+        print(json.dumps(said) if as_json else _spoken(said), flush=True)
+        if ephemeral:
+            parent_gone = partial(loop.call_soon_threadsafe, stop.set)
+            threading.Thread(target=_until_input_closes, args=[parent_gone], daemon=True).start()
+        await stop.wait()
+
+
+def _until_input_closes(then: Callable[[], object]) -> None:
+    # os.read, not sys.stdin: a daemon thread inside a buffered read would upset the exit.
+    while os.read(0, 4096):
+        pass
+    then()
+
+
+def _spoken(said: dict[str, Any]) -> str:
+    market = said["market"]
+    keys = "\n".join(
+        f"  api key {one['api_key']}\n  secret  {one['secret']}" for one in said["accounts"]
+    )
+    how = f"x{market['speed']:g}" if market["pace"] == "time" else "POST /admin/advance"
+    return (
+        f"Local exchange at {said['rest']} and {said['ws']}, pace {market['pace']} ({how})\n"
+        f"  {' '.join(market['symbols'])} {market['interval']}: {market['source']}\n"
+        f"{keys}\n  admin token {said['admin_token']}\nCtrl-C stops it."
+    )

@@ -1,0 +1,149 @@
+"""The operator's own routes (header X-Admin-Token): step the market, look inside, plan faults."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import asdict
+
+from aiohttp import web
+
+from bridge.local_exchange.exchange import Exchange
+from bridge.local_exchange.faults import parse_fault
+from bridge.local_exchange.settings import Pace
+from bridge.local_exchange.shapes import Json, Object
+from workbench.errors import UsageError
+from workbench.market.instruments import from_e8
+
+
+class Admin:
+    """The handlers under /admin."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes to add."""
+        return [
+            web.post("/admin/advance", self.advance),
+            web.get("/admin/status", self.status),
+            web.get("/admin/truth", self.truth),
+            web.get("/admin/faults", self.list_faults),
+            web.post("/admin/faults", self.add_faults),
+            web.delete("/admin/faults", self.clear_faults),
+        ]
+
+    async def advance(self, request: web.Request) -> web.Response:
+        """Play one symbol, or all, to the close and stand at the next open; step pace only."""
+        body = await self._body(request)
+        if self._exchange.venue.settings.pace is not Pace.STEP:
+            return _problem(
+                409, "the market runs by the clock; start with --pace step to advance it"
+            )
+        if not isinstance(body, dict | None):
+            return _problem(422, 'the body must be {"symbol": "BTCUSDT"} or empty')
+        symbol = (body or {}).get("symbol")
+        replays = self._exchange.venue.replays
+        if symbol is not None and symbol not in replays:
+            return _problem(422, f"unknown symbol {symbol!r}; replayed are {' '.join(replays)}")
+        for name in [str(symbol)] if symbol else list(replays):
+            self._exchange.venue.advance(name)
+        return web.json_response(self._status())
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Return the pace, and how far every tape was played."""
+        await self._body(request)
+        return web.json_response(self._status())
+
+    async def truth(self, request: web.Request) -> web.Response:
+        """Return every order, fill and balance: what tests compare a client's books with."""
+        await self._body(request)
+        engine = self._exchange.venue.engine
+        books = engine.ledger
+        engine.ledger.check_conservation()
+        return web.json_response(
+            {
+                "orders": [asdict(order) for order in engine.orders.values()],
+                "fills": [asdict(fill) for fill in engine.executions],
+                "accounts": [
+                    {
+                        "name": account.name,
+                        "api_key": account.api_key,
+                        "balances": {
+                            asset: {"free": from_e8(one.free_e8), "locked": from_e8(one.locked_e8)}
+                            for asset, one in engine.balances(account.name).items()
+                        },
+                    }
+                    for account in self._exchange.venue.accounts.all
+                ],
+                "deposited": {asset: from_e8(sum_) for asset, sum_ in books.deposited.items()},
+                "fees": {asset: from_e8(sum_) for asset, sum_ in books.fees.items()},
+                "market": {asset: from_e8(sum_) for asset, sum_ in books.market.items()},
+            }
+        )
+
+    async def list_faults(self, request: web.Request) -> web.Response:
+        """Return the plan."""
+        await self._body(request)
+        return web.json_response(self._exchange.faults.listed())
+
+    async def add_faults(self, request: web.Request) -> web.Response:
+        """Add one entry or a list of them to the plan."""
+        body = await self._body(request)
+        try:
+            entries = [parse_fault(entry) for entry in (body if isinstance(body, list) else [body])]
+        except UsageError as error:
+            return _problem(422, str(error))
+        for entry in entries:
+            self._exchange.faults.add(entry)
+        return web.json_response(self._exchange.faults.listed(), status=201)
+
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        """Forget the plan."""
+        await self._body(request)
+        self._exchange.faults.clear()
+        return web.json_response([])
+
+    async def _body(self, request: web.Request) -> Json:
+        sent = request.headers.get("X-Admin-Token", "")
+        if not hmac.compare_digest(sent.encode(), self._exchange.admin_token.encode()):
+            raise _problem_error(401, "the header X-Admin-Token must carry the admin token")
+        text = await request.text()
+        try:
+            body: Json = json.loads(text) if text.strip() else None
+        except ValueError as error:
+            raise _problem_error(422, f"the body is not JSON: {error}") from None
+        return body
+
+    def _status(self) -> Object:
+        venue = self._exchange.venue
+        symbols: Object = {
+            name: {
+                "now_ms": replay.now_ms,
+                "candle_open_ms": int(replay.tape.open_ms[replay.candle]),
+                "candle": replay.candle,
+                "candles": replay.tape.candles,
+                "last_price": from_e8(replay.last.price_e8),
+                "state": "tape ended" if replay.ended else "playing",
+            }
+            for name, replay in venue.replays.items()
+        }
+        return {
+            "state": "tape ended" if venue.ended else "playing",
+            "pace": venue.settings.pace,
+            "speed": venue.settings.speed,
+            "source": self._exchange.source,
+            "now_ms": venue.now_ms,
+            "symbols": symbols,
+            "connections": len(self._exchange.connections),
+            "orders": len(venue.engine.orders),
+        }
+
+
+def _problem(status: int, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status)
+
+
+def _problem_error(status: int, message: str) -> web.HTTPException:
+    kind = web.HTTPUnauthorized if status == 401 else web.HTTPUnprocessableEntity
+    return kind(text=json.dumps({"error": message}), content_type="application/json")

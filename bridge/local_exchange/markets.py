@@ -1,0 +1,45 @@
+"""Loading what is replayed: candles, their trading rules, and where the replay begins."""
+
+from __future__ import annotations
+
+import os
+
+from bridge.local_exchange.settings import BACKLOG, Settings
+from workbench.data import load
+from workbench.errors import DataError
+from workbench.execution.matching.tape import Tape
+from workbench.market.candles import Candles
+from workbench.market.instruments import KNOWN, Instrument, infer_instrument, instrument
+
+
+def load_market(symbol: str, settings: Settings) -> tuple[Candles, Instrument, Tape, int]:
+    """Return a symbol's candles, rules, tape and the index of the first candle to replay."""
+    if settings.data != "auto":
+        os.environ["WORKBENCH_DATA"] = settings.data
+    candles = load(symbol, settings.interval, start=settings.start, end=settings.end)
+    first = candles.first
+    if settings.start is None:
+        first = min(BACKLOG, len(candles.records) // 2)
+    if first >= len(candles.records):
+        raise DataError(
+            f"{symbol} {settings.interval}: no candle opens at or after {settings.start}; "
+            "start earlier or load newer candles with `workbench collect`"
+        )
+    return candles, rules_for(candles, first), Tape(candles), first
+
+
+def rules_for(candles: Candles, first: int) -> Instrument:
+    """Return today's rules where they hold for the whole replay, else rules inferred from it."""
+    begins_ms = int(candles.records["open_time"][first])
+    if candles.symbol in KNOWN:
+        known = instrument(candles.symbol)
+        if begins_ms >= known.valid_from_ms:
+            return known
+    return infer_instrument(candles.symbol, candles.records[first:])
+
+
+def rules_note(candles: Candles, rules: Instrument) -> str:
+    """Return what a user should be told about the rules in force; empty for today's own."""
+    if candles.symbol in KNOWN and rules == instrument(candles.symbol):
+        return ""
+    return "tick and step inferred from the candles: they are older than the known rules"

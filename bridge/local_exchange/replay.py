@@ -1,0 +1,88 @@
+"""One symbol's tape being played into the engine; who calls `play` sets the pace.
+
+    candle:  O (stand here) -- L -- H -- C     O (stand here) -- ...
+
+`play` makes the next print: resting orders that it trades through fill, then the market stands
+around its price, worsened by the slippage and rounded to the tick against the taker. The opening
+print of a candle is where the market waits in step pace, so that an order decided at the close of
+a candle fills at the next open. At the end of the tape it stands at the last close for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.core.costs import buy_ticks, sell_ticks
+from workbench.execution.matching.engine import MatchingEngine
+from workbench.execution.matching.tape import PRINTS, Print, Tape
+from workbench.execution.orders import Report
+from workbench.market.instruments import SCALE
+
+DEEP_QUOTE_E8 = 1_000_000 * SCALE  # the least that stands on each side, in quote
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What one print did: the print, whether it closed its candle, and whose orders it filled."""
+
+    printed: Print
+    opens: bool
+    closes: bool
+    reports: tuple[Report, ...]
+
+
+class Replay:
+    """A tape, how far it has been played, and the market time that this makes."""
+
+    def __init__(
+        self, tape: Tape, engine: MatchingEngine, *, first_candle: int, slippage_bps: float
+    ) -> None:
+        self.tape = tape
+        self.played = first_candle * PRINTS
+        self._engine = engine
+        self._instrument = engine.instrument(tape.symbol)
+        self._slippage_bps = slippage_bps
+        self.play()
+
+    @property
+    def candle(self) -> int:
+        """Index of the candle that the last print belongs to."""
+        return (self.played - 1) // PRINTS
+
+    @property
+    def ended(self) -> bool:
+        """Whether every print was played."""
+        return self.played >= len(self.tape)
+
+    @property
+    def last(self) -> Print:
+        """The print that the market stands at."""
+        return self.tape.print_at(self.played - 1)
+
+    @property
+    def now_ms(self) -> int:
+        """Market time: that of the last print."""
+        return self.last.time_ms
+
+    @property
+    def next_ms(self) -> int | None:
+        """Market time of the next print, None at the end."""
+        return None if self.ended else self.tape.print_at(self.played).time_ms
+
+    def play(self) -> Played:
+        """Make the next print; LookupError at the end of the tape."""
+        if self.ended:
+            raise LookupError(f"{self.tape.symbol}: the tape ended")
+        self.played += 1
+        printed, symbol = self.last, self.tape.symbol
+        filled = self._engine.walk(symbol, [printed.price_e8], printed.quantity_e8, printed.time_ms)
+        price, tick = printed.price_e8 / SCALE, self._instrument.tick_e8
+        bid = max(1, sell_ticks(price, self._slippage_bps, tick))
+        ask = max(bid, buy_ticks(price, self._slippage_bps, tick))
+        passed = self._engine.stand_at(symbol, bid, ask, self._depth(ask), printed.time_ms)
+        leg = (self.played - 1) % PRINTS
+        return Played(printed, leg == 0, leg == PRINTS - 1, filled + passed)
+
+    def _depth(self, ticks: int) -> int:
+        volume_lots = int(self.tape.candle_volume_e8[self.candle]) // self._instrument.step_e8
+        return max(volume_lots, DEEP_QUOTE_E8 // (ticks * self._instrument.unit_e8), 1)

@@ -1,0 +1,142 @@
+"""Starting and stopping: candles in, a loopback port out.
+
+Everything is served on one port of 127.0.0.1: REST under /api, streams under /ws and /stream, the
+WebSocket API under /ws-api/v3, the operator's routes under /admin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from bridge.clock import Clock, SystemClock
+from bridge.local_exchange import pace
+from bridge.local_exchange.accounts import Accounts, from_file, generate
+from bridge.local_exchange.admin import Admin
+from bridge.local_exchange.exchange import Exchange
+from bridge.local_exchange.markets import load_market, rules_note
+from bridge.local_exchange.rest import Rest
+from bridge.local_exchange.settings import Pace, Settings
+from bridge.local_exchange.shapes import Object
+from bridge.local_exchange.stream_sockets import StreamSockets
+from bridge.local_exchange.venue import Venue
+from bridge.local_exchange.ws_api import WsApi
+from workbench.errors import UsageError
+
+HOST = "127.0.0.1"
+MAX_BODY = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An exchange that listens."""
+
+    exchange: Exchange
+    port: int
+
+    @property
+    def rest(self) -> str:
+        """The base URL of REST, without /api."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        """The base URL of every WebSocket."""
+        return f"ws://{HOST}:{self.port}"
+
+    def announcement(self) -> Object:
+        """Return what the first line of `bridge exchange --json` says."""
+        venue = self.exchange.venue
+        settings = venue.settings
+        return {
+            "rest": self.rest,
+            "ws": self.ws,
+            "admin_token": self.exchange.admin_token,
+            "accounts": [{**account.published()} for account in venue.accounts.all],
+            "market": {
+                "symbols": [*venue.replays],
+                "interval": settings.interval,
+                "start_ms": min(replay.now_ms for replay in venue.replays.values()),
+                "pace": settings.pace,
+                "speed": settings.speed,
+                "source": self.exchange.source,
+            },
+        }
+
+
+def build(settings: Settings, clock: Clock) -> Exchange:
+    """Load the candles and return the exchange standing at its first open, not yet listening."""
+    markets, notes = {}, []
+    for symbol in settings.symbols:
+        candles, rules, tape, first = load_market(symbol, settings)
+        markets[symbol] = (rules, tape, first)
+        notes.append(candles.source)
+        note = rules_note(candles, rules)
+        notes += [f"{symbol}: {note}"] if note else []
+    accounts = (
+        from_file(settings.keys_file, settings.accounts)
+        if settings.keys_file
+        else generate(settings.accounts)
+    )
+    venue = Venue(settings, Accounts(accounts), markets)
+    return Exchange(venue, clock, "; ".join(dict.fromkeys(notes)))
+
+
+@asynccontextmanager
+async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """Serve an exchange for as long as the block lasts."""
+    clock = clock or SystemClock()
+    exchange = build(settings, clock)
+    async with listening(exchange) as running:
+        yield running
+
+
+@asynccontextmanager
+async def listening(exchange: Exchange) -> AsyncIterator[Running]:
+    """Listen for an exchange that is built, play its tape if the clock sets the pace, clean up."""
+    settings = exchange.venue.settings
+    runner = web.AppRunner(_application(exchange), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    player: asyncio.Task[None] | None = None
+    try:
+        site = web.TCPSite(runner, HOST, settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise UsageError(
+                f"port {settings.port} on {HOST}: {error.strerror}; pass --port 0 for a free one"
+            ) from None
+        if settings.pace is Pace.TIME:
+            player = asyncio.create_task(pace.run(exchange.venue, exchange.clock))
+        yield Running(exchange, runner.addresses[0][1])
+    finally:
+        if player is not None:
+            player.cancel()
+            await asyncio.gather(player, return_exceptions=True)
+        await runner.cleanup()
+
+
+def _application(exchange: Exchange) -> web.Application:
+    app = web.Application(client_max_size=MAX_BODY)
+    rest, sockets, ws_api = Rest(exchange), StreamSockets(exchange), WsApi(exchange)
+    app.add_routes(
+        [
+            web.route("*", "/api/{path:.*}", rest.handle),
+            web.get("/ws", sockets.raw),
+            web.get("/ws/{names:.*}", sockets.raw),
+            web.get("/stream", sockets.combined),
+            web.get("/ws-api/v3", ws_api.handle),
+            *Admin(exchange).routes(),
+        ]
+    )
+
+    async def close_connections(_: web.Application) -> None:
+        for connection in list(exchange.connections):
+            connection.abort()
+
+    app.on_shutdown.append(close_connections)
+    return app

@@ -1,0 +1,79 @@
+"""What `bridge exchange` was told: parsed once, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from workbench.errors import UsageError
+from workbench.market.instruments import to_e8
+
+WEIGHT_LIMIT = 6_000
+BACKLOG = 1_000  # candles of history that a replay without --start leaves before its first
+
+
+class Pace(StrEnum):
+    """Who moves the market: the clock, or POST /admin/advance."""
+
+    TIME = "time"
+    STEP = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration of one local exchange."""
+
+    symbols: tuple[str, ...] = ("BTCUSDT",)
+    interval: str = "1m"
+    data: str = "auto"
+    start: str | None = None
+    end: str | None = None
+    pace: Pace = Pace.TIME
+    speed: float = 60.0
+    hold_s: float = 0.05
+    seed: int = 7
+    fee_bps: float = 10.0
+    slippage_bps: float = 1.0
+    balances: tuple[tuple[str, int], ...] = field(default=(("USDT", to_e8("10000")),))
+    accounts: int = 1
+    weight_limit: int = WEIGHT_LIMIT
+    keys_file: Path | None = None
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.symbols:
+            raise UsageError("no symbol to trade; pass --symbols BTCUSDT")
+        if not self.speed > 0:
+            raise UsageError(f"speed {self.speed}: must be above 0; 60 plays an hour in a minute")
+        if self.hold_s < 0:
+            raise UsageError(f"hold {self.hold_s} s: must not be negative; pass e.g. --hold 50ms")
+        for name, bps in (("fee", self.fee_bps), ("slippage", self.slippage_bps)):
+            if not 0 <= bps < 10_000:
+                raise UsageError(f"{name} of {bps} bps: must lie in 0..9999; 10 is Binance's fee")
+        if self.accounts < 1:
+            raise UsageError(f"{self.accounts} accounts: must be at least 1")
+
+
+def parse_balances(text: str) -> tuple[tuple[str, int], ...]:
+    """Return "USDT=10000,BTC=0.1" as (asset, amount at 1e-8) pairs; UsageError for anything else."""
+    found = []
+    for part in text.split(","):
+        asset, equals, amount = part.strip().partition("=")
+        try:
+            amount_e8 = to_e8(amount)
+        except ValueError as error:
+            raise UsageError(f"balance {part!r}: {error}; write USDT=10000,BTC=0.1") from None
+        if not equals or not asset.isalnum() or amount_e8 < 0:
+            raise UsageError(f"balance {part!r}: write ASSET=AMOUNT, e.g. USDT=10000,BTC=0.1")
+        found.append((asset.upper(), amount_e8))
+    return tuple(found)
+
+
+def parse_hold(text: str) -> float:
+    """Return "50ms" or "0.05s" in seconds; UsageError for anything else."""
+    for unit, seconds in (("ms", 0.001), ("s", 1.0)):
+        number = text.strip().removesuffix(unit)
+        if text.strip().endswith(unit) and number.replace(".", "", 1).isdigit():
+            return float(number) * seconds
+    raise UsageError(f"hold {text!r}: write a time like 50ms or 0.2s")

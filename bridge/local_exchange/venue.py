@@ -1,0 +1,116 @@
+"""The exchange itself, without a socket: accounts, engine and replays, and a listener for what happens.
+
+Everything that changes goes through here: `play` moves a market by one print, `advance` to the
+next candle's open, `place` and `cancel` are users' orders. The listener hears of each in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from bridge.local_exchange.accounts import Account, Accounts
+from bridge.local_exchange.replay import Played, Replay
+from bridge.local_exchange.settings import Settings
+from workbench.execution.matching.engine import MatchingEngine
+from workbench.execution.matching.tape import Tape
+from workbench.execution.orders import NewOrder, OrderResult, Report
+from workbench.market.instruments import Instrument
+
+RATE_PER_BPS_E8 = 10_000
+
+
+class Listener(Protocol):
+    """Who wants to hear what the market and the users do."""
+
+    def on_print(self, symbol: str, played: Played) -> None:
+        """A print was made and the market stands around it."""
+
+    def on_reports(self, reports: tuple[Report, ...], now_ms: int) -> None:
+        """Orders took steps; in order."""
+
+
+class Venue:
+    """One local exchange."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        markets: Mapping[str, tuple[Instrument, Tape, int]],
+        listener: Listener | None = None,
+    ) -> None:
+        self.settings = settings
+        self.accounts = accounts
+        self.listener = listener
+        rate_e8 = round(settings.fee_bps * RATE_PER_BPS_E8)
+        instruments = {symbol: instrument for symbol, (instrument, _, _) in markets.items()}
+        self.engine = MatchingEngine(instruments, rate_e8, rate_e8)
+        self.replays = {
+            symbol: Replay(
+                tape, self.engine, first_candle=first, slippage_bps=settings.slippage_bps
+            )
+            for symbol, (_, tape, first) in markets.items()
+        }
+        for account in accounts.all:
+            for asset, amount_e8 in settings.balances:
+                self.engine.deposit(account.name, asset, amount_e8)
+
+    @property
+    def ended(self) -> bool:
+        """Whether every tape was played to its end."""
+        return all(replay.ended for replay in self.replays.values())
+
+    @property
+    def now_ms(self) -> int:
+        """Market time: the latest of all symbols."""
+        return max(replay.now_ms for replay in self.replays.values())
+
+    def replay(self, symbol: str) -> Replay:
+        """Return a symbol's replay; -1121 for a symbol that is not listed."""
+        self.engine.instrument(symbol)
+        return self.replays[symbol]
+
+    def play(self, symbol: str) -> Played:
+        """Make a symbol's next print."""
+        played = self.replays[symbol].play()
+        if self.listener:
+            self.listener.on_print(symbol, played)
+        self._tell(played.reports, played.printed.time_ms)
+        return played
+
+    def advance(self, symbol: str) -> None:
+        """Play a symbol's candle to its close and stand at the next open, or at the end."""
+        replay = self.replay(symbol)
+        while not replay.ended and not self.play(symbol).opens:
+            pass
+
+    def place(self, new: NewOrder) -> OrderResult:
+        """Place an order at market time."""
+        now_ms = self.replay(new.symbol).now_ms
+        if not new.client_order_id:
+            name = self.identifier("order", len(self.engine.orders) + 1)
+            new = replace(new, client_order_id=name)
+        result = self.engine.place(new, now_ms)
+        self._tell(result.reports, now_ms)
+        return result
+
+    def cancel(self, account: Account, symbol: str, order_id: int, cancel_id: str) -> OrderResult:
+        """Take an order back at market time."""
+        now_ms = self.replay(symbol).now_ms
+        result = self.engine.cancel(
+            account.name, symbol, order_id, now_ms, client_order_id=cancel_id
+        )
+        self._tell(result.reports, now_ms)
+        return result
+
+    def identifier(self, *parts: object) -> str:
+        """Return 22 letters and digits that depend on the seed and the parts alone."""
+        text = "/".join(map(str, (self.settings.seed, *parts)))
+        return hashlib.sha256(text.encode()).hexdigest()[:22]
+
+    def _tell(self, reports: tuple[Report, ...], now_ms: int) -> None:
+        if self.listener and reports:
+            self.listener.on_reports(reports, now_ms)
