@@ -9,6 +9,7 @@ so that an abandoned kernel can be culled. A click is answered at once and wakes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Coroutine
@@ -24,6 +25,7 @@ from bridge.dashboard.status import StatusBar
 from workbench.errors import WorkbenchError
 
 EVERY_S = 0.5
+BEAT_S = 1.0
 AFTER_A_LOSS_S = 2.0
 UNSEEN_S = 90.0  # a browser calls home once a minute from a tab in the background
 HISTORY = 600
@@ -49,7 +51,8 @@ class Dashboard:
         self._commands: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._seen = 0.0
-        self._problem = ""
+        self._problem = ""  # of the last command
+        self._trouble = ""  # of the last look
         self.status = StatusBar()
         self.form = StartForm()
         self.instances = InstancesTable()
@@ -102,7 +105,7 @@ class Dashboard:
             client = await self._connected()
             started = await asyncio.to_thread(
                 client.start_instance,
-                name=request.name,
+                request.name,
                 account=request.account,
                 strategy=request.strategy,
                 params=request.params,
@@ -132,19 +135,27 @@ class Dashboard:
     # The task that keeps the page true.
 
     async def _keep_true(self) -> None:
-        while time.monotonic() - self._seen < UNSEEN_S:
-            pause = EVERY_S
-            try:
-                await self._refresh()
-            except Exception as failure:
-                self._lost(failure)
-                pause = AFTER_A_LOSS_S
+        beating = asyncio.create_task(
+            self._beat()
+        )  # of its own: a bridge that hangs is not a dead kernel
+        try:
+            while time.monotonic() - self._seen < UNSEEN_S:
+                pause = EVERY_S
+                try:
+                    await self._refresh()
+                except Exception as failure:
+                    self._lost(failure)
+                    pause = AFTER_A_LOSS_S
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause)
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        while True:
             self.status.beat += 1
-            self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                continue
+            await asyncio.sleep(BEAT_S)
 
     async def _refresh(self) -> None:
         client = await self._connected()
@@ -158,7 +169,11 @@ class Dashboard:
         if one is None:
             self._forget()
         else:
-            await self._show_market(client, one)
+            try:
+                await self._show_market(client, one)
+                self._trouble = ""
+            except WorkbenchError as failure:  # the bridge answers, this instance cannot be read
+                self._trouble = f"{one['name']}: {_one_line(failure)}"
 
     async def _connected(self) -> ControlClient:
         if self._client is None:
@@ -169,7 +184,9 @@ class Dashboard:
 
     def _show(self, state: State) -> None:
         instances, accounts = state["instances"], state["accounts"]
-        self.status.show(accounts, locked=state["supervisor"]["locked"], problem=self._problem)
+        self.status.show(
+            accounts, locked=state["supervisor"]["locked"], problem=self._problem or self._trouble
+        )
         self.status.link = "live"
         self.status.words = "bridge live"
         self.instances.show(instances)
@@ -197,7 +214,7 @@ class Dashboard:
             self.chart.title = f"{one['symbol']} {one['interval']}"
             self.chart.synthetic = "SYNTHETIC" if one["synthetic"] else ""
             self.chart.waiting = "Waiting for the first candle…"
-            self.chart.entry_price = (one["entry_price"] or 0.0) if one["quantity"] else 0.0
+            self.chart.entry_price = one["entry_price"] or 0.0
 
     async def _show_news(self, client: ControlClient, name: str) -> None:
         after = self.chart.last_time_ms

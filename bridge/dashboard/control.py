@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Protocol, TypedDict
+from typing import Protocol, TypedDict, cast
 
 from bridge.dashboard.fills import Fill
 from bridge.dashboard.instances import Instance
@@ -44,8 +44,8 @@ class ControlClient(Protocol):
 
     def start_instance(
         self,
-        *,
         name: str,
+        *,
         account: str,
         strategy: str,
         params: Mapping[str, int | float],
@@ -59,10 +59,12 @@ class ControlClient(Protocol):
     def stop_instance(self, name: str, *, policy: str, command_id: str) -> object:
         """Stop an instance and sell (flatten) or keep what it holds."""
 
-    def candles(self, name: str, *, limit: int, after: int | None) -> list[dict[str, float]]:
+    def candles(
+        self, name: str, *, limit: int = ..., after: int | None = ...
+    ) -> list[dict[str, float]]:
         """Return the closed candles that an instance has seen, oldest first."""
 
-    def fills(self, name: str, *, after: int) -> list[Fill]:
+    def fills(self, name: str, *, after: int = ...) -> list[Fill]:
         """Return the fills of an instance after a sequence number, oldest first."""
 
 
@@ -72,5 +74,7 @@ def connect_from_environment() -> ControlClient:
 
     url = os.environ.get("WORKBENCH_BRIDGE_URL")
     if url:
-        return BridgeClient(url, os.environ.get("WORKBENCH_BRIDGE_TOKEN", ""))
-    return BridgeClient.from_home()
+        client = BridgeClient(url, os.environ.get("WORKBENCH_BRIDGE_TOKEN", ""))
+    else:
+        client = BridgeClient.from_home()
+    return cast("ControlClient", client)  # its JSON is what the TypedDicts here describe

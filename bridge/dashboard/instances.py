@@ -126,7 +126,8 @@ class InstanceFacts(anywidget.AnyWidget):
 def row_of(one: Instance) -> dict[str, object]:
     """Return the row of an instance: its cells, and the words of the question before a stop."""
     base = base_asset(one["symbol"])
-    held = one["quantity"] or 0.0
+    held = position_of(one)
+    dust = 0.0 if held else one["quantity"] or 0.0
     state = one["state"]
     cells: list[Cell] = [
         {"text": one["name"], "small": f"{one['account']} · {one['venue']}", "tone": "strong"},
@@ -137,7 +138,11 @@ def row_of(one: Instance) -> dict[str, object]:
             "tone": TONES.get(state, ""),
             "badge": True,
         },
-        {"text": f"{quantity(held)} {base}" if held else "flat", "tone": "" if held else "muted"},
+        {
+            "text": f"{quantity(held)} {base}" if held else "flat",
+            "small": f"dust {quantity(dust)}" if dust else "",
+            "tone": "" if held else "muted",
+        },
         {"text": amount(one["equity"])},
         {
             "text": signed(one["pnl"]),
@@ -165,10 +170,15 @@ def row_of(one: Instance) -> dict[str, object]:
     }
 
 
+def position_of(one: Instance) -> float:
+    """Return the open position in base, 0 when flat; what is too small to sell is dust, not a position."""
+    return (one["quantity"] or 0.0) if one["entry_price"] is not None else 0.0
+
+
 def facts_of(one: Instance) -> list[dict[str, str]]:
     """Return the figures of an instance as label, text and tone."""
     decimals = price_decimals(one["last_price"])
-    held = one["quantity"] or 0.0
+    held = position_of(one)
     pct = signed(one["pnl_pct"], suffix=" %")
     return [
         {"label": "Equity", "text": amount(one["equity"])},

@@ -7,7 +7,6 @@ that a slip is answered at once and in one line. The bridge has the last word.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypedDict
@@ -17,11 +16,10 @@ import traitlets
 
 from bridge.dashboard.static_files import script, style_sheet
 from bridge.dashboard.wording import base_asset
+from bridge.home import NAME
 from workbench.errors import UsageError
 from workbench.market.instruments import KNOWN
 from workbench.market.timeframes import TIMEFRAMES
-
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 class Parameter(TypedDict):
@@ -140,7 +138,7 @@ def read_request(
     name = str(fields.get("name") or "").strip() or suggested
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"name {name!r}: use 1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"
+            f"name {name!r}: use 1 to 32 of letters, digits, - and _, beginning with a letter or digit"
         )
     strategy = str(fields.get("strategy") or "")
     spec = next((one for one in specs if one["name"] == strategy), None)

@@ -74,11 +74,17 @@ def test_a_profit_is_green_and_a_loss_is_red(instance: dict) -> None:
 
 
 def test_a_stop_asks_first_and_says_what_becomes_of_the_position(instance: dict) -> None:
-    row = row_of({**instance, "quantity": 0.0105})
+    row = row_of({**instance, "quantity": 0.0105, "entry_price": 94_000.0})
     assert row["can_stop"]
     assert "macd-btc-1" in row["question"]
     assert row["flatten"] == "Stop and sell 0.0105 BTC"
     assert row["keep"] == "Stop and keep 0.0105 BTC"
+
+
+def test_dust_is_not_a_position(instance: dict) -> None:
+    row = row_of({**instance, "quantity": 0.0000005, "entry_price": None})
+    assert row["cells"][3] == {"text": "flat", "small": "dust 0.0000005", "tone": "muted"}
+    assert row["flatten"] == "Stop, staying flat"
 
 
 def test_a_stopped_instance_is_not_offered_a_stop(instance: dict) -> None:

@@ -4,7 +4,7 @@
 // culled), and it notices when the kernel itself is gone, which no kernel could report.
 
 const HERE_EVERY_MS = 5000;
-const SILENCE_MS = 12000;
+const SILENCE_MS = 7000;
 
 function render({ model, el }) {
   el.classList.add("wb");
