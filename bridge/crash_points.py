@@ -1,0 +1,34 @@
+"""Named places where a test may let the process die as by `kill -9`, once.
+
+`WORKBENCH_CRASH_AT=after_journal` arms one name. A marker file in the home is written first, so that the restarted
+process passes the same place unharmed. Without the variable every call is a dictionary look-up.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from bridge.home import home
+
+POINTS = (
+    "before_journal",
+    "after_journal",
+    "after_send",
+    "after_reply",
+    "after_book",
+    "before_void",
+)
+_ARMED = os.environ.get("WORKBENCH_CRASH_AT", "")
+
+
+def crash(point: str) -> None:
+    """Die here if this point is armed and has not been used."""
+    if point != _ARMED:
+        return
+    marker = home() / f"crashed-at-{point}"
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,231 @@
+"""One instance's life: load, warm up, then for each closed candle: Bar, Decision, one commit, ticket, settled.
+
+The driver is the only one that moves its instance on, one candle after the other, so tickets of an instance never
+overlap. A dead runner is replaced and gets the same Bar again; a faulty one faults the instance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from bridge.clock import Clock, back_off
+from bridge.crash_points import crash
+from bridge.exchanges.base import Exchange
+from bridge.feed import ClosedCandles, late_after_ms, warm_up_candles
+from bridge.gateway import core
+from bridge.gateway.books import Book, Books
+from bridge.gateway.desk import OrderDesk
+from bridge.journal_rows import CandleRow, InstanceState
+from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone, RunnerLink
+from workbench.errors import ExchangeError, UsageError
+from workbench.market.instruments import SCALE
+from workbench.market.timeframes import parse_timeframe
+
+MOST_DEATHS = 3  # of a runner on one and the same candle
+
+
+class Driver:
+    """Drives one instance until it is stopped or faulted."""
+
+    def __init__(
+        self,
+        book: Book,
+        books: Books,
+        *,
+        exchange: Exchange,
+        desk: OrderDesk,
+        runners: RunnerFactory,
+        clock: Clock,
+        tape_market: bool,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.book = book
+        self._books = books
+        self._exchange = exchange
+        self._desk = desk
+        self._runners = runners
+        self._clock = clock
+        self._tape_market = tape_market
+        self._on_change = on_change
+        self._timeframe = parse_timeframe(book.row.interval)
+        self._link: RunnerLink | None = None
+        self._loaded: Loaded | None = None
+        self._stop = asyncio.Event()
+        if book.row.state is InstanceState.STOPPING:
+            self._stop.set()
+
+    def request_stop(self, policy: str) -> None:
+        """Journal the wish to stop; the driver acts on it between two candles."""
+        self._commit(core.begin_stop(self.book.row, policy, f"stop ({policy}) asked for"))
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Live until stopped. Only a broken journal (or a programming error) gets out of here."""
+        for ticket in self.book.unsettled:
+            self.book.settled = False
+            await self._desk.recover(self.book, ticket)
+        self._settled()
+        try:
+            await self._trade_until_stop()
+        except (RunnerFault, UsageError) as error:
+            self._fault(str(error))
+        finally:
+            self._let_runner_go()
+        await self._stop.wait()
+        await self._end()
+
+    async def _trade_until_stop(self) -> None:
+        if self.book.row.state not in (InstanceState.STARTING, InstanceState.RUNNING):
+            return
+        trading = asyncio.ensure_future(self._trade())
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({trading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            while not trading.done() and not self.book.settled:
+                await asyncio.wait({trading}, timeout=0.01)  # never in the middle of an order
+        finally:
+            stopping.cancel()
+            trading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await trading
+
+    async def _trade(self) -> None:
+        if self.book.row.state is InstanceState.STARTING:
+            await self._warm_up()
+        else:
+            await self._runner()
+        candles = ClosedCandles(
+            self._exchange,
+            self._clock,
+            instance=self.book.row.name,
+            symbol=self.book.row.symbol,
+            timeframe=self._timeframe,
+            last_ms=self.book.row.last_candle_ms,
+            on_price=self._saw_price,
+        )
+        async for candle in candles.follow():
+            late = self._is_late(candle, candles.sequence.market_ms)
+            await self._on_candle(candle, late=late)
+
+    async def _warm_up(self) -> None:
+        _, loaded = await self._runner()
+        row = self.book.row
+        failures = 0
+        while True:
+            try:
+                candles = await warm_up_candles(
+                    self._exchange,
+                    instance=row.name,
+                    symbol=row.symbol,
+                    timeframe=self._timeframe,
+                    count=loaded.stable,
+                )
+                break
+            except ExchangeError:
+                failures += 1
+                await self._clock.sleep(back_off(failures))
+        link, loaded = await self._runner()
+        records = core.candle_records(candles).tobytes()
+        state = await link.warm_up(loaded.initial_state, records, row.capital_e8 / SCALE)
+        self._commit(core.warmed(row, candles, state, loaded.state_layout))
+        self.book.last_price = self.book.row.last_close
+
+    async def _on_candle(self, candle: CandleRow, *, late: bool) -> None:
+        self.book.settled = False
+        name = self.book.row.name
+        self._books.ledger.end_candle(name)
+        position = self._books.ledger.position_bytes(name, candle.close)
+        answer = await self._ask_runner(candle, position)
+        account = self._books.ledger.account(name)
+        in_doubt = self._desk.in_doubt(self.book.row.symbol)
+        step = core.decide(self.book.row, account, candle, answer, late=late, in_doubt=in_doubt)
+        crash("before_journal")
+        self._commit(step)
+        if step.ticket is not None:
+            await self._desk.carry_out(self.book, step.ticket)
+        self._settled()
+
+    async def _ask_runner(self, candle: CandleRow, position: bytes) -> core.Answer:
+        row, deaths = self.book.row, 0
+        while True:
+            try:
+                link, _ = await self._runner()
+                state, intent = await link.decide(
+                    row.seq + 1,
+                    row.strategy_state,
+                    core.candle_bytes(candle),
+                    position,
+                    timeout=min(5.0, 0.1 * self._timeframe.mean_ms / 1000),
+                )
+                return core.Answer(state, intent)
+            except RunnerGone as gone:
+                deaths += 1
+                self._let_runner_go()
+                if deaths >= MOST_DEATHS:
+                    when = candle.open_time_ms
+                    raise RunnerFault(f"{gone} {deaths} times on the candle of {when}") from None
+                await self._clock.sleep(back_off(deaths))
+
+    async def _runner(self) -> tuple[RunnerLink, Loaded]:
+        """Return the living runner, or a new one with the instance's pinned code loaded."""
+        if self._link is not None and self._loaded is not None:
+            return self._link, self._loaded
+        row, deaths = self.book.row, 0
+        while True:
+            try:
+                link = await self._runners.start(row.strategy)
+                loaded = await link.load(row.strategy, row.params, row.code_sha)
+                break
+            except RunnerGone as gone:
+                deaths += 1
+                if deaths >= MOST_DEATHS:
+                    raise RunnerFault(f"no runner can be started: {gone}") from None
+                await self._clock.sleep(back_off(deaths))
+        if row.state_layout and loaded.state_layout != row.state_layout:
+            raise RunnerFault(
+                f"STATE of {row.strategy} has another layout than the saved one; stop the instance and start it anew"
+            )
+        self._link, self._loaded = link, loaded
+        self.book.runner_pid = link.pid
+        return link, loaded
+
+    async def _end(self) -> None:
+        """Sell if the policy says so, then be STOPPED."""
+        if self.book.row.stop_policy == "flatten":
+            account = self._books.ledger.account(self.book.row.name)
+            step = core.flatten(self.book.row, account)
+            self.book.settled = False
+            self._commit(step)
+            if step.ticket is not None:
+                await self._desk.carry_out(self.book, step.ticket)
+            self._settled()
+        self._commit(core.ended(self.book.row))
+
+    def _is_late(self, candle: CandleRow, market_ms: int) -> bool:
+        now_ms = market_ms if self._tape_market else max(market_ms, self._clock.wall_ms())
+        close_ms = self._timeframe.next(candle.open_time_ms)
+        return now_ms - close_ms > late_after_ms(self._timeframe)
+
+    def _fault(self, reason: str) -> None:
+        self.book.settled = True
+        if self.book.row.state is not InstanceState.FAULTED:
+            self._commit(core.faulted(self.book.row, reason))
+
+    def _commit(self, step: core.Step) -> None:
+        self._books.commit(self.book, step, self._clock.wall_ms())
+        self._on_change()
+
+    def _settled(self) -> None:
+        self.book.settled = True
+        self._on_change()
+
+    def _saw_price(self, price: float) -> None:
+        self.book.last_price = price
+
+    def _let_runner_go(self) -> None:
+        if self._link is not None:
+            self._link.close()
+        self._link = self._loaded = None
+        self.book.runner_pid = None

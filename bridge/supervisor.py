@@ -1,0 +1,179 @@
+"""The supervisor: one keeper an account, and what the control API asks of all of them together.
+
+It holds the unlocked vault and hands keys to gateways by pipe; it trades nothing itself. After its own restart it finds
+the living gateways by their sockets; a vault that stays locked only means that dead ones cannot be started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from bridge.clock import Clock
+from bridge.config import StartRequest, venue
+from bridge.gateway_link import Reply, Unreachable
+from bridge.home import home
+from bridge.keeper import Keeper
+from bridge.vault import Vault
+from workbench.errors import UsageError, WorkbenchError
+
+
+class Supervisor:
+    """Everything behind the control API."""
+
+    def __init__(
+        self, vault: Vault | None, venue_urls: dict[str, str], *, ephemeral: bool, clock: Clock
+    ) -> None:
+        self._vault = vault
+        self._venue_urls = venue_urls
+        self._ephemeral = ephemeral
+        self._clock = clock
+        self._started_ms = clock.wall_ms()
+        self._keepers: dict[str, Keeper] = {}
+        self._refused: list[dict[str, Any]] = []
+        self._strategies: asyncio.Task[list[dict[str, Any]]] | None = None
+
+    async def run(self) -> None:
+        """Keep all gateways alive, for ever."""
+        self._strategies = asyncio.create_task(_describe_strategies())
+        self._find_accounts()
+        async with asyncio.TaskGroup() as group:
+            for keeper in self._keepers.values():
+                group.create_task(keeper.keep())
+            group.create_task(asyncio.Event().wait())
+
+    async def end(self) -> None:
+        """End the gateways, where their lifetime is bound to this process."""
+        if self._ephemeral:
+            await asyncio.gather(*(keeper.end() for keeper in self._keepers.values()))
+
+    async def state(self) -> dict[str, Any]:
+        """Return what GET /v1/state tells."""
+        views = await asyncio.gather(*(keeper.view() for keeper in self._keepers.values()))
+        return {
+            "supervisor": {
+                "pid": os.getpid(),
+                "version": version("quant-workbench"),
+                "started_ms": self._started_ms,
+                "locked": self._vault is None,
+            },
+            "accounts": [*(account for account, _ in views), *self._refused],
+            "instances": [one for _, instances in views for one in instances],
+        }
+
+    async def strategies(self) -> list[dict[str, Any]]:
+        """Return the forms of all strategies; a process of its own imports them."""
+        assert self._strategies is not None
+        try:
+            return await asyncio.shield(self._strategies)
+        except WorkbenchError:
+            self._strategies = asyncio.create_task(_describe_strategies())
+            raise
+
+    async def start(self, request: StartRequest, body: dict[str, Any]) -> Reply:
+        """Start an instance on its account's gateway."""
+        keeper = self._keepers.get(request.account)
+        if keeper is None:
+            refused = {one["name"]: one["alarms"][0] for one in self._refused}
+            known = ", ".join(self._keepers) or "none; add one with `bridge keys add`"
+            message = refused.get(
+                request.account, f"no account {request.account!r}; known: {known}"
+            )
+            return Reply(422, {"error": message})
+        for other in (await self.state())["instances"]:
+            if other["name"] == request.name and other["account"] != request.account:
+                return Reply(
+                    409, {"error": f"account {other['account']} has an instance {request.name!r}"}
+                )
+        return await keeper.link.ask("start", body)
+
+    async def stop(self, name: str, body: dict[str, Any]) -> Reply:
+        """Stop an instance."""
+        keeper = await self._keeper_of(name)
+        return await keeper.link.ask("stop", {"name": name, "body": body})
+
+    async def settled(self, name: str, candle_ms: int, timeout_s: float) -> Reply:
+        """Return an instance once it has settled a candle."""
+        keeper = await self._keeper_of(name)
+        params = {"name": name, "candle_ms": candle_ms, "timeout_s": timeout_s}
+        return await keeper.link.ask("settled", params)
+
+    async def page(self, name: str, what: str, after: int | None, limit: int) -> Any:
+        """Return candles, fills or decisions; from disk while the gateway is dead."""
+        keeper = await self._keeper_of(name)
+        params = {"name": name, "what": what, "after": after, "limit": limit}
+        try:
+            reply = await keeper.link.ask("page", params)
+        except Unreachable:
+            return keeper.link.page_on_disk(name, what, after, limit)
+        if reply.status != 200:
+            raise UsageError(reply.body["error"])
+        return reply.body
+
+    def event_sources(self, after: int) -> list[AsyncIterator[dict[str, Any]]]:
+        """Return one endless stream of events an account."""
+        return [keeper.link.events(after) for keeper in self._keepers.values()]
+
+    async def _keeper_of(self, name: str) -> Keeper:
+        for keeper in self._keepers.values():
+            if name in keeper.names:
+                return keeper
+        names = [one["name"] for one in (await self.state())["instances"]]
+        for keeper in self._keepers.values():
+            if name in keeper.names:
+                return keeper
+        raise UsageError(f"no instance {name!r}; known: {', '.join(names) or 'none'}")
+
+    def _find_accounts(self) -> None:
+        """Make a keeper for every key of the vault, or, locked, for every account that has a journal."""
+        if self._vault is None:
+            for folder in sorted((home() / "accounts").glob("*/journal.db")):
+                self._add(folder.parent.name, "local", locked=True)
+            return
+        for entry in self._vault.names():
+            self._add(entry.name, entry.venue, locked=False)
+
+    def _add(self, account: str, venue_name: str, *, locked: bool) -> None:
+        try:
+            where = venue(venue_name, self._venue_urls)
+        except UsageError as error:
+            self._refused.append(
+                {
+                    "name": account,
+                    "venue": venue_name,
+                    "state": "REFUSED",
+                    "gateway_pid": None,
+                    "balances": {},
+                    "alarms": [str(error)],
+                }
+            )
+            return
+        secret = None if locked or self._vault is None else partial(self._vault.secret, account)
+        self._keepers[account] = Keeper(
+            account, where, credentials=secret, ephemeral=self._ephemeral, clock=self._clock
+        )
+
+
+async def _describe_strategies() -> list[dict[str, Any]]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bridge.runner",
+        "describe",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise WorkbenchError(
+            "the strategies cannot be imported; see `python -m bridge.runner describe`"
+        )
+    described: list[dict[str, Any]] = json.loads(output)
+    return described
