@@ -173,7 +173,7 @@ def available(*, places: Places | None = None) -> pl.DataFrame:
     order = list(TIMEFRAMES)
     found = sorted(
         recorded(places or Places.here()),
-        key=lambda one: (one.symbol, order.index(one.timeframe.name), one.place),
+        key=lambda one: (one.symbol, order.index(one.timeframe.name)),
     )
     return pl.DataFrame(
         {

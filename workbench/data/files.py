@@ -24,6 +24,7 @@ from workbench.market.timeframes import DAY_MS, TIMEFRAMES, Timeframe
 
 _NAMED_INTERVAL = re.compile(r"(?:^|[-_. ])(" + "|".join(TIMEFRAMES) + r")(?=[-_. ]|$)")
 _BY_LENGTH = {frame.fixed_ms: frame for frame in TIMEFRAMES.values() if frame.fixed_ms is not None}
+MONTH_FOLDER = "1mo"  # in paths, because some file systems do not tell 1M from 1m
 _LATEST_MS = 4_102_444_800_000  # the year 2100: what lies beyond was not written in milliseconds
 
 
@@ -77,6 +78,11 @@ def _scan_part(part: Part) -> pl.LazyFrame:
         raw = raw.filter(pl.col("interval") == part.timeframe.name)
     lazy = conformed(raw, symbol=_partition(part.path, "symbol"), label=part.path.name)
     return lazy.filter(pl.col("symbol") == part.symbol)
+
+
+def interval_folder(timeframe: Timeframe) -> str:
+    """Return the name under which a timeframe's candles lie in a partitioned folder."""
+    return MONTH_FOLDER if timeframe.fixed_ms is None else timeframe.name
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -167,6 +173,8 @@ def _part(path: Path, row: dict[str, object]) -> Part:
 
 def _timeframe(path: Path, named: object, step_ms: object, symbol: str) -> Timeframe:
     declared = named or _partition(path, "interval")
+    if declared == MONTH_FOLDER:
+        return TIMEFRAMES["1M"]
     if declared is not None:
         if declared not in TIMEFRAMES:
             raise DataError(

@@ -273,10 +273,10 @@ def _gaps(ordered: pl.DataFrame, interval: Timeframe) -> Iterator[Gap]:
 
 
 def _flat(bars: int) -> pl.Expr:
-    still = (pl.col("high") == pl.col("low")) & (
-        pl.col("close") == pl.col("close").shift(1).fill_null(pl.col("open"))
-    )
-    return still & (pl.len().over(still.rle_id()) >= bars)
+    """Return where a run of candles all stand at one price, high and low included."""
+    still = pl.col("high") == pl.col("low")
+    run = pl.struct("close", still.alias("still")).rle_id()
+    return still & (pl.len().over(run) >= bars)
 
 
 def _reverting_outlier(sigmas: float) -> pl.Expr:

@@ -25,6 +25,7 @@ from pathlib import Path
 import polars as pl
 
 from workbench.data import atomic
+from workbench.data.files import interval_folder
 from workbench.data.quality import Gap, check
 from workbench.data.schema import REQUIRED, SCHEMA, empty_frame
 from workbench.data.times import iso
@@ -52,7 +53,7 @@ class Store:
 
     def series(self, venue: str, symbol: str, timeframe: Timeframe) -> StoredSeries:
         """Return one series, whether it holds candles yet or not."""
-        parts = (f"venue={venue}", f"interval={timeframe.name}", f"symbol={symbol}")
+        parts = (f"venue={venue}", f"interval={interval_folder(timeframe)}", f"symbol={symbol}")
         return StoredSeries(self.root.joinpath("candles", *parts), venue, symbol, timeframe)
 
     def manifests(self) -> list[dict[str, object]]:
