@@ -17,13 +17,15 @@ import typer
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from asyncio import Event, Task
+
     from bridge.local_exchange.settings import Settings
 
 
 def exchange(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="First line as JSON.")] = False,
-    data: Annotated[str, typer.Option(help="auto, or a folder of parquet candles.")] = "auto",
+    data: Annotated[str, typer.Option(help="auto, synthetic, or a folder of candles.")] = "auto",
     symbols: Annotated[str, typer.Option(help="Symbols, separated by commas.")] = "BTCUSDT",
     interval: Annotated[str, typer.Option(help="Interval of the candles to replay.")] = "1m",
     start: Annotated[str | None, typer.Option(help="First candle to replay, ISO, UTC.")] = None,
@@ -88,7 +90,16 @@ async def _serve(settings: Settings, *, as_json: bool, ephemeral: bool) -> None:
         if ephemeral:
             parent_gone = partial(loop.call_soon_threadsafe, stop.set)
             threading.Thread(target=_until_input_closes, args=[parent_gone], daemon=True).start()
+        if running.player:
+            running.player.add_done_callback(partial(_stop_if_failed, stop))
         await stop.wait()
+        if running.player and running.player.done():
+            running.player.result()
+
+
+def _stop_if_failed(stop: Event, player: Task[None]) -> None:
+    if not player.cancelled() and player.exception() is not None:
+        stop.set()
 
 
 def _until_input_closes(then: Callable[[], object]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 from bridge.local_exchange.settings import BACKLOG, Settings
-from workbench.data import load
-from workbench.errors import DataError
+from workbench.data import Places, load
+from workbench.errors import DataError, UsageError
 from workbench.execution.matching.tape import Tape
 from workbench.market.candles import Candles
 from workbench.market.instruments import KNOWN, Instrument, infer_instrument, instrument
@@ -14,9 +14,13 @@ from workbench.market.instruments import KNOWN, Instrument, infer_instrument, in
 
 def load_market(symbol: str, settings: Settings) -> tuple[Candles, Instrument, Tape, int]:
     """Return a symbol's candles, rules, tape and the index of the first candle to replay."""
-    if settings.data != "auto":
-        os.environ["WORKBENCH_DATA"] = settings.data
-    candles = load(symbol, settings.interval, start=settings.start, end=settings.end)
+    candles = load(
+        symbol,
+        settings.interval,
+        start=settings.start,
+        end=settings.end,
+        places=places_for(settings.data),
+    )
     first = candles.first
     if settings.start is None:
         first = min(BACKLOG, len(candles.records) // 2)
@@ -26,6 +30,18 @@ def load_market(symbol: str, settings: Settings) -> tuple[Candles, Instrument, T
             "start earlier or load newer candles with `workbench collect`"
         )
     return candles, rules_for(candles, first), Tape(candles), first
+
+
+def places_for(data: str) -> Places | None:
+    """Return where candles are looked for: None for the usual rule, else one folder or nowhere."""
+    if data == "auto":
+        return None
+    if data == "synthetic":
+        return Places(workbench_data=None, datasets=None, shared=None)
+    folder = Path(data)
+    if not folder.is_dir():
+        raise UsageError(f"data {data!r}: no such folder; pass auto, synthetic or a folder")
+    return Places(workbench_data=folder, datasets=None, shared=None)
 
 
 def rules_for(candles: Candles, first: int) -> Instrument:

@@ -65,6 +65,5 @@ async def run(venue: Venue, clock: Clock) -> None:
             continue
         played = venue.play(name)
         if played.opens:
-            schedules[name].rest(played.printed.time_ms, max(due[name], 0.0), settings.hold_s)
-            schedules[name].not_before_s = clock.elapsed() + settings.hold_s
+            schedules[name].rest(played.printed.time_ms, clock.elapsed(), settings.hold_s)
         await clock.sleep(0)

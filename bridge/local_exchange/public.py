@@ -72,8 +72,8 @@ def average_price(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     replay = venue.replay(params.symbol())
     candles = max(1, AVERAGE_MINUTES * 60_000 // replay.tape.timeframe.mean_ms)
     part = slice(max(0, replay.candle - candles + 1) * PRINTS, replay.played)
-    volume = int(replay.tape.quantity_e8[part].sum())
-    quote = int(replay.tape.quote_e8[part].sum())
+    volume = total(replay.tape.quantity_e8[part])
+    quote = total(replay.tape.quote_e8[part])
     price = quote * SCALE // volume if volume else replay.last.price_e8
     return {"mins": AVERAGE_MINUTES, "price": from_e8(price), "closeTime": replay.now_ms}
 
@@ -148,8 +148,8 @@ def _day(venue: Venue, symbol: str) -> Object:
     first = int(tape.open_ms.searchsorted(now_ms - DAY_MS, side="right"))
     first = min(first, replay.candle) * PRINTS
     part = slice(first, replay.played)
-    prices, volume = tape.price_e8[part], int(tape.quantity_e8[part].sum())
-    quote = int(tape.quote_e8[part].sum())
+    prices, volume = tape.price_e8[part], total(tape.quantity_e8[part])
+    quote = total(tape.quote_e8[part])
     opened, last = int(prices[0]), int(prices[-1])
     before = int(tape.price_e8[first - 1]) if first else opened
     bid, ask = best_quote(venue, symbol)

@@ -37,6 +37,7 @@ class Running:
 
     exchange: Exchange
     port: int
+    player: asyncio.Task[None] | None = None
 
     @property
     def rest(self) -> str:
@@ -112,7 +113,7 @@ async def listening(exchange: Exchange) -> AsyncIterator[Running]:
             ) from None
         if settings.pace is Pace.TIME:
             player = asyncio.create_task(pace.run(exchange.venue, exchange.clock))
-        yield Running(exchange, runner.addresses[0][1])
+        yield Running(exchange, runner.addresses[0][1], player)
     finally:
         if player is not None:
             player.cancel()

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import aiohttp
 import numpy as np
 import pytest
+import yarl
 from binance import AsyncClient, BinanceSocketManager
+from binance.ws.reconnecting_websocket import ReconnectingWebsocket
 
 from bridge.clock import SystemClock
 from bridge.local_exchange.accounts import Accounts, generate
@@ -70,8 +72,6 @@ class Local:
         url = f"{self.running.rest}{path}" + (f"?{query}" if query else "")
         headers = {} if key is None else {"X-MBX-APIKEY": key}
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-        import yarl
-
         async with self.http.request(
             method, yarl.URL(url, encoded=True), data=body or None, headers=headers
         ) as answer:
@@ -118,6 +118,12 @@ class Local:
 
 
 Opener = Callable[..., AbstractAsyncContextManager[Local]]
+
+
+@pytest.fixture(autouse=True)
+def impatient_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let python-binance's read loop look up every two seconds: it closes only after that wait."""
+    monkeypatch.setattr(ReconnectingWebsocket, "TIMEOUT", 2)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from workbench.market.timeframes import Timeframe, parse_timeframe
 LEGS = ("open", "low", "high", "close")
 PRINTS = len(LEGS)
 SELLER_TAKES = np.array([False, True, False, True])  # the leg went down: the buyer was the maker
+LARGEST = 9e10  # times 1e8 still an int64
 FLOAT_EXACT = 9e7  # above it a float times 1e8 is no whole number any more
 FIRST_TRADE_ID = 1_000_000_000  # far from the numbers that the engine gives to users' trades
 
@@ -139,11 +140,11 @@ class Tape:
             high_e8=int(prices.max()),
             low_e8=int(prices.min()),
             close_e8=int(prices[-1]),
-            volume_e8=int(quantity.sum()),
-            quote_volume_e8=int(quote.sum()),
+            volume_e8=total(quantity),
+            quote_volume_e8=total(quote),
             trades=len(prices),
-            taker_volume_e8=int(quantity[taker].sum()),
-            taker_quote_e8=int(quote[taker].sum()),
+            taker_volume_e8=total(quantity[taker]),
+            taker_quote_e8=total(quote[taker]),
             first_trade_id=FIRST_TRADE_ID + part.start,
         )
 
@@ -166,6 +167,10 @@ def refuse_finer(timeframe: Timeframe, source: Timeframe) -> None:
 
 def e8_of_floats(values: np.ndarray) -> np.ndarray:
     """Return decimal amounts that arrived as floats as integers at 1e-8, nearest where finer."""
+    if len(values) and values.max() > LARGEST:
+        raise DataError(
+            f"an amount of {values.max():g} is too large to be counted at 1e-8 in int64"
+        )
     amounts = np.rint(values * SCALE).astype(np.int64)
     for index in np.flatnonzero(values > FLOAT_EXACT):
         amounts[index] = int(round(Decimal(repr(float(values[index]))) * SCALE))
@@ -177,6 +182,12 @@ def value_e8(price_e8: np.ndarray, quantity_e8: np.ndarray) -> np.ndarray:
     price, price_rest = np.divmod(price_e8, SCALE)
     quantity, quantity_rest = np.divmod(quantity_e8, SCALE)
     return price * quantity_e8 + price_rest * quantity + price_rest * quantity_rest // SCALE
+
+
+def total(amounts_e8: np.ndarray) -> int:
+    """Return the exact sum of amounts at 1e-8, which may exceed int64 (a month of turnover does)."""
+    whole, rest = np.divmod(amounts_e8, SCALE)
+    return int(whole.sum()) * SCALE + int(rest.sum())
 
 
 def _split(volume_e8: np.ndarray) -> np.ndarray:
