@@ -118,13 +118,15 @@ def heat_map(
     *,
     value: str = "total_return",
     title: str = "Parameters",
+    chosen: tuple[float, float] | None = None,
     source: str = "",
     theme: str | Theme = "light",
 ) -> Chart:
     """Draw one metric over two parameters; what else was swept is reduced by its median.
 
     The median, not the best: a cell is worth its usual row, not its luckiest one. The neutral
-    colour is zero, the best cell is framed and its figure is in the subtitle.
+    colour is zero, the best cell is framed and its figure is in the subtitle; `chosen` (x, y) is
+    marked with a dot where it lies on the grid.
     """
     look = theme_named(theme)
     columns, rows, grid = pivot(frame, x, y, value)
@@ -133,6 +135,7 @@ def heat_map(
     subtitle = (
         f"median {value.replace('_', ' ')} over {numbers.count(frame.height)} combinations; "
         f"framed: {best} at {x} {columns[best_column]:g}, {y} {rows[best_row]:g}"
+        f"{'; dot: the chosen one' if chosen else ''}"
     )
     chart = new_chart(look, height=5.4)
     write_heading(chart, look, title, subtitle, source)
@@ -150,6 +153,9 @@ def heat_map(
             facecolor="none", edgecolor=look.ink, linewidth=1.8, clip_on=False, zorder=4,
         )
     )  # fmt: skip
+    if chosen is not None and chosen[0] in columns and chosen[1] in rows:
+        spot = (columns.index(chosen[0]), rows.index(chosen[1]))
+        axis.plot(*spot, "o", color=look.strategy, markeredgecolor=look.paper, markersize=8)
     scale = dress(chart.add_axes((0.91, 0.115, 0.016, 0.745)), look, ticks_right=True)
     low, high = float(np.nanmin(grid)), max(float(np.nanmax(grid)), float(np.nanmin(grid)) + 1e-9)
     ramp = np.linspace(low, high, 256)[:, None]

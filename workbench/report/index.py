@@ -67,8 +67,8 @@ def _row(folder: str, record: Record) -> str:
     values = " · ".join(f"{name} {value}" for name, value in record.parameters.items())
     when = record.started.replace("T", " ")[:16]
     return (
-        f'<tr><td><a class="name" href="{address}.html">{html.escape(record.name)}</a><br>'
-        f'<a class="small" href="{address}.ipynb">notebook</a> '
+        f'<tr><td class="runs-name"><a class="name" href="{address}.html">{html.escape(record.name)}</a><br>'
+        f'<a class="small" href="{address}.ipynb">notebook</a>&ensp;'
         f'<a class="small" href="{quote(folder)}/{FILE}">record</a></td>'
         f'<td class="small">{html.escape(values)}</td><td class="small">{_found(record)}</td>'
         f'<td><span class="status {html.escape(record.status)}">{html.escape(record.status)}'
