@@ -33,30 +33,33 @@ def resample(
     if from_frame == to_frame or frame.is_empty():
         return frame
     refuse_misaligned(frame, from_frame)
-    opens = opening_time(pl.col("open_time"), to_frame)
-    sums = [pl.col(name).sum() for name in RAW if name in frame.columns]
-    coarse_candles = (
-        frame.lazy()
-        .sort("symbol", "open_time")
-        .with_columns(opens.alias("_opens"))
-        .group_by("symbol", "_opens", maintain_order=True)
+    series = frame.partition_by("symbol") if frame["symbol"].n_unique() > 1 else [frame]
+    series.sort(key=lambda one: str(one.item(0, "symbol")))
+    return pl.concat([_of_one_symbol(one, from_frame, to_frame, keep_open) for one in series])
+
+
+def _of_one_symbol(
+    frame: pl.DataFrame, fine: Timeframe, coarse: Timeframe, keep_open: bool
+) -> pl.DataFrame:
+    ordered = frame if frame["open_time"].is_sorted() else frame.sort("open_time")
+    sums = [name for name in ("volume", *RAW) if name in frame.columns]
+    built = (
+        ordered.lazy()
+        .with_columns(opening_time(pl.col("open_time"), coarse).set_sorted())
+        .group_by("open_time", maintain_order=True)  # quick, because the times are known to rise
         .agg(
-            pl.col("open").first(),
+            pl.col("symbol", "open").first(),
             pl.col("high").max(),
             pl.col("low").min(),
             pl.col("close").last(),
-            pl.col("volume").sum(),
-            *sums,
-            pl.col("open_time").max().alias("_last"),
+            pl.col(sums).sum(),
         )
-        .rename({"_opens": "open_time"})
+        .select(frame.columns)
     )
     if not keep_open:
-        reached = closing_time(pl.col("_last"), from_frame).max().over("symbol")
-        coarse_candles = coarse_candles.filter(
-            closing_time(pl.col("open_time"), to_frame) <= reached
-        )
-    return coarse_candles.drop("_last").select(frame.columns).collect()
+        reached = ordered.tail(1).select(closing_time(pl.col("open_time"), fine)).item()
+        built = built.filter(closing_time(pl.col("open_time"), coarse) <= reached)
+    return built.collect()
 
 
 def opening_time(time: pl.Expr, timeframe: Timeframe) -> pl.Expr:
