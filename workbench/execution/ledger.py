@@ -87,7 +87,7 @@ class Ledger:
             raise UsageError(f"instance {name!r} already has an account; choose another name")
         if capital_e8 <= 0:
             raise UsageError(f"capital {from_e8(capital_e8)} must be above 0")
-        book = np.zeros(1, ACCOUNT)
+        book = np.zeros(1, ACCOUNT).view(np.recarray)  # readable without the compiler too
         book["cash_e8"] = capital_e8
         book["cash"] = capital_e8 / SCALE
         self._books[name] = book
@@ -166,7 +166,7 @@ class Ledger:
 
     def position_bytes(self, name: str, close: float) -> bytes:
         """Return the POSITION record that `decide` sees, marked at `close`."""
-        position = np.zeros(1, POSITION)
+        position = np.zeros(1, POSITION).view(np.recarray)
         mark_position(position[0], self._of(name)[0], close)
         return position.tobytes()
 
