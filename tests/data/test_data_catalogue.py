@@ -12,7 +12,7 @@ import pytest
 
 from tests.data.conftest import JANUARY_2024_MS, candle_frame
 from workbench.data import Places, available, load, load_frame, source_of
-from workbench.data import catalogue as catalogue_module
+from workbench.data import places as places_module
 from workbench.data.files import parts_in
 from workbench.data.store import Store
 from workbench.data.times import to_ms
@@ -289,7 +289,7 @@ def test_the_places_come_from_the_environment_and_the_checkout(
     assert Places.here().workbench_data == tmp_path
     monkeypatch.delenv("WORKBENCH_DATA")
     assert Places.here().workbench_data is None
-    root = catalogue_module.checkout_root()
+    root = places_module.checkout_root()
     assert root is not None
     assert Places.here().datasets == root / "datasets"
 
@@ -302,14 +302,14 @@ def test_an_installed_wheel_looks_for_no_shared_folder(
     (site / "workbench" / "data").mkdir(parents=True)
     (tmp_path / "checkout" / "pyproject.toml").write_text("")
     (tmp_path / "shared" / "data").mkdir(parents=True)
-    monkeypatch.setattr(catalogue_module, "__file__", str(site / "workbench/data/catalogue.py"))
+    monkeypatch.setattr(places_module, "__file__", str(site / "workbench/data/places.py"))
     monkeypatch.chdir(tmp_path)
-    catalogue_module.checkout_root.cache_clear()
+    places_module.checkout_root.cache_clear()
     try:
         assert Places.here() == Places(None, tmp_path / "datasets", None)
     finally:
         monkeypatch.undo()
-        catalogue_module.checkout_root.cache_clear()
+        places_module.checkout_root.cache_clear()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -36,8 +36,8 @@ def collect(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Collect candles into the store: only what is missing is fetched, and it is checked first."""
-    from workbench.data.catalogue import datasets_folder
     from workbench.data.collect import collect as collect_candles
+    from workbench.data.places import datasets_folder
     from workbench.data.store import Store
     from workbench.data.times import to_ms
 

@@ -12,7 +12,8 @@ from functools import partial
 import polars as pl
 
 from workbench.data import files
-from workbench.data.catalogue import Places, Series, recorded_series
+from workbench.data.catalogue import recorded_series
+from workbench.data.places import Places, Series
 from workbench.data.quality import Gap, Report, check, with_causes
 from workbench.data.schema import OPEN_TIME
 from workbench.data.store import Store
