@@ -9,8 +9,9 @@ import anywidget
 import traitlets
 
 from bridge.dashboard.static_files import script, style_sheet
-from bridge.dashboard.wording import quantity
+from bridge.dashboard.wording import amount, quantity
 
+CASH = ("USDT", "USDC", "FDUSD", "EUR")
 VENUE_TONES = {"local": "accent", "testnet": "warn", "demo": "warn", "mainnet": "down"}
 
 
@@ -66,7 +67,12 @@ class StatusBar(anywidget.AnyWidget):
 
 def account_of(one: Account) -> dict[str, str]:
     """Return what the top bar shows of an account."""
-    held = [f"{quantity(float(v))} {asset}" for asset, v in one["balances"].items() if float(v)]
+    owned = sorted(one["balances"].items(), key=lambda held: (held[0] not in CASH, held[0]))
+    held = [
+        f"{amount(float(text)) if asset in CASH else quantity(float(text))} {asset}"
+        for asset, text in owned
+        if float(text)
+    ]
     return {
         "name": one["name"],
         "venue": one["venue"],

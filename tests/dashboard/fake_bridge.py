@@ -88,11 +88,10 @@ class FakeBridge:
     def strategies(self) -> list[dict[str, object]]:
         return [MACD]
 
-    def start_instance(self, **request: object) -> dict[str, object]:
-        self.commands.append(("start", dict(request)))
+    def start_instance(self, name: str, **request: object) -> dict[str, object]:
+        self.commands.append(("start", {"name": name, **request}))
         if self.refusal:
             raise self.refusal
-        name = str(request["name"])
         self.started[name] = {**request, "state": "RUNNING"}
         self._born[name] = time.monotonic()
         return self._instance(name)

@@ -6,6 +6,7 @@
 // answer may reach every view.
 
 const ROW = 6;
+const MOST_LABELS = 16; // more prices than that in view would cover each other: arrows alone then
 
 function rows(view) {
   if (!view || !view.byteLength) return new Float64Array(0);
@@ -69,6 +70,7 @@ async function render({ model, el }) {
   let entry = null;
   let times = []; // opening times in ms, rising
   let last = null;
+  let labelled = true;
 
   const price = (value) =>
     value.toLocaleString("en-US", { minimumFractionDigits: model.get("decimals"), maximumFractionDigits: model.get("decimals") });
@@ -86,7 +88,7 @@ async function render({ model, el }) {
   function placeMarkers() {
     const fills = model.get("fills");
     const range = chart.timeScale().getVisibleLogicalRange();
-    const roomy = !range || range.to - range.from < 260;
+    const inView = [];
     const next = times.length > 1 ? times[times.length - 1] + (times[times.length - 1] - times[times.length - 2]) : Infinity;
     const placed = [];
     for (const fill of fills) {
@@ -99,18 +101,23 @@ async function render({ model, el }) {
         else high = middle - 1;
       }
       const buy = fill.side === "BUY";
+      if (!range || (low >= range.from && low <= range.to)) inView.push(placed.length);
       placed.push({
         time: times[low] / 1000,
         position: buy ? "belowBar" : "aboveBar",
         shape: buy ? "arrowUp" : "arrowDown",
         color: buy ? up : down,
-        text: roomy ? `${buy ? "B" : "S"} ${price(fill.price)}` : "",
+        text: "",
+        label: `${buy ? "B" : "S"} ${price(fill.price)}`,
       });
     }
+    labelled = inView.length <= MOST_LABELS;
+    if (labelled) inView.forEach((i) => { placed[i].text = placed[i].label; });
     placed.sort((a, b) => a.time - b.time);
     markers.setMarkers(placed);
     root.dataset.markers = placed.length;
     root.dataset.fills = fills.length;
+    root.dataset.labels = labelled ? inView.length : 0;
   }
 
   function describe() {
@@ -194,10 +201,10 @@ async function render({ model, el }) {
   }
 
   chart.subscribeCrosshairMove((move) => read(move.seriesData.get(candles) ?? last));
-  let roomyBefore = true;
-  chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-    const roomy = !range || range.to - range.from < 260;
-    if (roomy !== roomyBefore) { roomyBefore = roomy; placeMarkers(); }
+  let resting = null;
+  chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
+    clearTimeout(resting);
+    resting = setTimeout(placeMarkers, 120);
   });
   const ends = [
     follow(model, ["series"], drawHistory),
@@ -209,6 +216,7 @@ async function render({ model, el }) {
   model.send({ kind: "ready" });
   return () => {
     model.off("msg:custom", addRows);
+    clearTimeout(resting);
     ends.forEach((end) => end());
     chart.remove();
   };
