@@ -214,7 +214,7 @@ class Dashboard:
             self.chart.title = f"{one['symbol']} {one['interval']}"
             self.chart.synthetic = "SYNTHETIC" if one["synthetic"] else ""
             self.chart.waiting = "Waiting for the first candle…"
-            self.chart.entry_price = one["entry_price"] or 0.0
+            self.chart.cost_price = one["entry_price"] or 0.0
 
     async def _show_news(self, client: ControlClient, name: str) -> None:
         after = self.chart.last_time_ms

@@ -51,7 +51,9 @@ class CandleChart(anywidget.AnyWidget):
     title = traitlets.Unicode("").tag(sync=True)
     synthetic = traitlets.Unicode("", help="what the label says; empty hides it").tag(sync=True)
     waiting = traitlets.Unicode("no candles yet").tag(sync=True)
-    entry_price = traitlets.Float(0.0).tag(sync=True)
+    cost_price = traitlets.Float(0.0, help="what a unit of the position cost; 0 for none").tag(
+        sync=True
+    )
     decimals = traitlets.Int(2).tag(sync=True)
     visible_bars = traitlets.Int(140).tag(sync=True)
     height = traitlets.Int(420).tag(sync=True)
@@ -134,7 +136,7 @@ class CandleChart(anywidget.AnyWidget):
             self.title = self.synthetic = ""
             self.waiting = waiting
             self.fills = []
-            self.entry_price = 0.0
+            self.cost_price = 0.0
         self.set_candles(np.empty((0, 6)))
 
     def _on_message(

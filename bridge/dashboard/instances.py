@@ -191,7 +191,10 @@ def facts_of(one: Instance) -> list[dict[str, str]]:
             "label": "Position",
             "text": f"{quantity(held)} {base_asset(one['symbol'])}" if held else "flat",
         },
-        {"label": "Entry", "text": amount(one["entry_price"] or None, decimals) if held else "–"},
+        {
+            "label": "Cost price",
+            "text": amount(one["entry_price"] or None, decimals) if held else "–",
+        },
         {"label": "Last price", "text": amount(one["last_price"], decimals)},
         {"label": "Cash", "text": amount(one["cash"])},
         {"label": "Fees paid", "text": amount(one["fees"])},

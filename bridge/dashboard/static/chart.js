@@ -6,7 +6,7 @@
 // answer may reach every view.
 
 const ROW = 6;
-const MOST_LABELS = 16; // more prices than that in view would cover each other: arrows alone then
+const MOST_LABELS = 10; // more prices than that in view would cover each other: arrows alone then
 
 function rows(view) {
   if (!view || !view.byteLength) return new Float64Array(0);
@@ -67,7 +67,7 @@ async function render({ model, el }) {
   chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
   const markers = LWC.createSeriesMarkers(candles, []);
   let overlays = [];
-  let entry = null;
+  let cost = null;
   let times = []; // opening times in ms, rising
   let last = null;
   let labelled = true;
@@ -191,13 +191,13 @@ async function render({ model, el }) {
     say(waiting, model.get("waiting"));
   }
 
-  function drawEntry() {
-    if (entry) candles.removePriceLine(entry);
-    const at = model.get("entry_price");
-    entry = at > 0
-      ? candles.createPriceLine({ price: at, color: colour(el, "accent"), lineWidth: 1, lineStyle: LWC.LineStyle.Dashed, title: "entry" })
+  function drawCost() {
+    if (cost) candles.removePriceLine(cost);
+    const at = model.get("cost_price");
+    cost = at > 0
+      ? candles.createPriceLine({ price: at, color: colour(el, "accent"), lineWidth: 1, lineStyle: LWC.LineStyle.Dashed, title: "cost" })
       : null;
-    root.dataset.entry = at;
+    root.dataset.cost = at;
   }
 
   chart.subscribeCrosshairMove((move) => read(move.seriesData.get(candles) ?? last));
@@ -210,7 +210,7 @@ async function render({ model, el }) {
     follow(model, ["series"], drawHistory),
     follow(model, ["fills"], placeMarkers),
     follow(model, ["title", "synthetic", "waiting"], drawWords),
-    follow(model, ["entry_price"], drawEntry),
+    follow(model, ["cost_price"], drawCost),
   ];
   model.on("msg:custom", addRows);
   model.send({ kind: "ready" });

@@ -70,7 +70,7 @@ function render({ model, el }) {
     const columns = model.get("columns");
     if (!head.childElementCount) {
       const line = element("tr");
-      columns.forEach((column) => { const cell = element("th", "", column.label); cell.dataset.align = column.align; line.append(cell); });
+      columns.forEach((column) => { const cell = element("th", "", column.label); cell.dataset.align = column.align; cell.dataset.column = column.key; line.append(cell); });
       line.append(element("th"));
       head.append(line);
     }
