@@ -39,8 +39,7 @@ class Schedule:
         next_ms = replay.next_ms
         if next_ms is None:
             return None
-        gap_ms = max(0, next_ms - replay.now_ms - replay.tape.timeframe.mean_ms)
-        return self.due_s(next_ms - gap_ms)
+        return self.due_s(replay.now_ms + 1 if replay.closed else next_ms)
 
 
 async def run(venue: Venue, clock: Clock) -> None:

@@ -9,7 +9,7 @@ from bridge.local_exchange.parameters import Parameters
 from bridge.local_exchange.shapes import Json, Object, kline_row, recent_trade
 from bridge.local_exchange.venue import Venue
 from workbench.errors import UsageError
-from workbench.execution.matching.tape import PRINTS
+from workbench.execution.matching.tape import PRINTS, total
 from workbench.execution.orders import Rejected, Side
 from workbench.market.instruments import SCALE, Instrument, from_e8
 

@@ -50,6 +50,11 @@ class Replay:
         return (self.played - 1) // PRINTS
 
     @property
+    def closed(self) -> bool:
+        """Whether the last print closed its candle."""
+        return self.played % PRINTS == 0
+
+    @property
     def ended(self) -> bool:
         """Whether every print was played."""
         return self.played >= len(self.tape)
@@ -80,8 +85,8 @@ class Replay:
         bid = max(1, sell_ticks(price, self._slippage_bps, tick))
         ask = max(bid, buy_ticks(price, self._slippage_bps, tick))
         passed = self._engine.stand_at(symbol, bid, ask, self._depth(ask), printed.time_ms)
-        leg = (self.played - 1) % PRINTS
-        return Played(printed, leg == 0, leg == PRINTS - 1, filled + passed)
+        opens = self.played % PRINTS == 1
+        return Played(printed, opens, self.closed, filled + passed)
 
     def _depth(self, ticks: int) -> int:
         volume_lots = int(self.tape.candle_volume_e8[self.candle]) // self._instrument.step_e8

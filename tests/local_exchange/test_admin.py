@@ -1,0 +1,139 @@
+"""The operator's routes: stepping, the truth log, faults, and nobody without the token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+
+from tests.local_exchange.conftest import FIRST, START_MS, SYMBOL, Local, Opener, made_up
+from workbench.core.costs import buy_ticks, sell_ticks
+from workbench.market.candles import Candles
+
+ORDER = "/api/v3/order"
+BUY = "symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=1000&newClientOrderId=once"
+
+
+async def truth(local: Local) -> Any:
+    return await local.admin("GET", "/admin/truth")
+
+
+async def test_orders_fill_at_the_worsened_open_of_the_candle_stepped_to(local: Local) -> None:
+    for step in range(1, 4):
+        told: Any = await local.admin("POST", "/admin/advance", {"symbol": SYMBOL})
+        opened = float(local.candles.records["open"][FIRST + step])
+        assert told["symbols"][SYMBOL]["candle_open_ms"] == START_MS + (FIRST + step) * 60_000
+        _, bought = await local.signed("POST", ORDER, BUY.replace("once", f"b{step}"))
+        _, sold = await local.signed(
+            "POST", ORDER, "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=0.001"
+        )
+        ticks = [round(float(one["fills"][0]["price"]) * 100) for one in (bought, sold)]  # type: ignore[index,call-overload]
+        assert ticks == [buy_ticks(opened, 1.0, 1_000_000), sell_ticks(opened, 1.0, 1_000_000)]
+
+
+async def test_the_unfinished_candle_is_the_open_alone_until_stepped(local: Local) -> None:
+    _, rows = await local.call("GET", "/api/v3/klines", query="symbol=BTCUSDT&interval=1m&limit=1")
+    row: Any = rows
+    opened = local.candles.records["open"][FIRST]
+    assert [float(price) for price in row[0][1:5]] == [opened] * 4
+    assert row[0][0] == START_MS + FIRST * 60_000
+
+
+async def test_at_the_end_of_the_tape_the_market_stands_at_the_last_close(
+    open_exchange: Opener,
+) -> None:
+    short = made_up(FIRST + 2)
+    async with open_exchange(short) as local:
+        states = [(await local.admin("POST", "/admin/advance"))["state"] for _ in range(3)]  # type: ignore[index]
+        assert states == ["playing", "tape ended", "tape ended"]
+        _, price = await local.call("GET", "/api/v3/ticker/price", query="symbol=BTCUSDT")
+        assert float(price["price"]) == short.records["close"][-1]  # type: ignore[index,call-overload]
+        assert (await local.signed("POST", ORDER, BUY))[0] == 200
+
+
+async def test_a_candle_without_volume_is_replayed_and_published(open_exchange: Opener) -> None:
+    quiet = made_up()
+    quiet.records["volume"][FIRST] = 0.0
+    candles = Candles(quiet.symbol, quiet.timeframe, np.copy(quiet.records), FIRST, quiet.source)
+    async with open_exchange(candles) as local:
+        await local.admin("POST", "/admin/advance")
+        _, rows = await local.call(
+            "GET", "/api/v3/klines", query="symbol=BTCUSDT&interval=1m&limit=2"
+        )
+        row: Any = rows
+        assert float(row[0][5]) == 0.0
+        assert float(row[0][4]) == candles.records["close"][FIRST]
+
+
+async def test_an_applied_order_whose_reply_is_dropped_is_in_the_truth(local: Local) -> None:
+    entry = {"match": "POST /api/v3/order", "nth": 1, "when": "after_apply", "do": "drop"}
+    await local.admin("POST", "/admin/faults", entry)
+    with pytest.raises(aiohttp.ClientError):
+        await local.signed("POST", ORDER, BUY)
+    told = await truth(local)
+    assert [one["client_order_id"] for one in told["orders"]] == ["once"]
+    assert (await local.signed("GET", ORDER, "symbol=BTCUSDT&origClientOrderId=once"))[0] == 200
+
+
+async def test_an_order_dropped_before_it_is_applied_does_not_exist(local: Local) -> None:
+    entry = {"match": "POST /api/v3/order", "nth": 2, "when": "before_apply", "do": "drop"}
+    await local.admin("POST", "/admin/faults", [entry])
+    assert (await local.signed("POST", ORDER, BUY))[0] == 200
+    with pytest.raises(aiohttp.ClientError):
+        await local.signed("POST", ORDER, BUY.replace("once", "twice"))
+    assert len((await truth(local))["orders"]) == 1
+    assert (await local.signed("POST", ORDER, BUY.replace("once", "thrice")))[0] == 200
+
+
+async def test_a_planned_status_hides_an_order_that_was_applied(local: Local) -> None:
+    body = '{"code":-1007,"msg":"Timeout waiting for response from backend server."}'
+    entry = {"match": "POST /api/v3/order", "when": "after_apply", "do": "status", "status": 504}
+    await local.admin("POST", "/admin/faults", entry | {"body": body})
+    status, answer = await local.signed("POST", ORDER, BUY)
+    assert (status, answer["code"]) == (504, -1007)  # type: ignore[index]
+    assert len((await truth(local))["orders"]) == 1
+
+
+async def test_a_planned_delay_only_delays(local: Local) -> None:
+    entry = {"match": "POST /api/v3/order", "when": "after_apply", "do": "delay", "ms": 300}
+    await local.admin("POST", "/admin/faults", entry)
+    before = local.exchange.clock.elapsed()
+    assert (await local.signed("POST", ORDER, BUY))[0] == 200
+    assert local.exchange.clock.elapsed() - before >= 0.3
+    listed: Any = await local.admin("GET", "/admin/faults")
+    assert (listed[0]["seen"], listed[0]["done"]) == (1, True)
+    assert await local.admin("DELETE", "/admin/faults") == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"match": "POST /x", "do": "explode"},
+        {"match": "POST /x", "do": "drop", "nht": 1},
+        {"match": "POST /x", "do": "drop", "nth": -1},
+        "drop",
+    ],
+)
+async def test_a_fault_that_makes_no_sense_is_refused_with_an_example(
+    local: Local, entry: object
+) -> None:
+    answer: Any = await local.admin("POST", "/admin/faults", entry)
+    assert '"match": "POST /api/v3/order"' in answer["error"]
+
+
+@pytest.mark.parametrize("path", ["/admin/status", "/admin/truth", "/admin/faults"])
+async def test_without_the_token_nothing_is_told(local: Local, path: str) -> None:
+    for headers in ({}, {"X-Admin-Token": "guess"}):
+        async with local.http.get(f"{local.running.rest}{path}", headers=headers) as answer:
+            assert answer.status == 401
+
+
+async def test_the_truth_adds_up_after_trading(local: Local) -> None:
+    await local.signed("POST", ORDER, BUY)
+    told = await truth(local)
+    usdt = told["accounts"][0]["balances"]["USDT"]
+    assert float(usdt["free"]) + float(told["market"]["USDT"]) == pytest.approx(10_000)
+    assert told["fills"][0]["order_id"] == told["orders"][0]["order_id"] == 1

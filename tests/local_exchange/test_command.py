@@ -1,0 +1,116 @@
+"""`bridge exchange` as its users start it: one line that says everything, and a clean end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.local_exchange.settings import Settings, parse_balances, parse_hold
+from workbench.errors import UsageError
+
+COMMAND = [sys.executable, "-m", "bridge.cli", "exchange", "--json", "--pace", "step"]
+SYNTHETIC = [
+    "--data",
+    "synthetic",
+    "--interval",
+    "1h",
+    "--start",
+    "2025-03-01",
+    "--end",
+    "2025-03-03",
+]
+
+
+@contextmanager
+def started(*options: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, Any]]]:
+    process = subprocess.Popen(
+        [*COMMAND, *SYNTHETIC, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_line_says_where_and_with_which_keys_and_a_signal_ends_it_cleanly(
+    number: signal.Signals,
+) -> None:
+    with started() as (process, said):
+        assert said["rest"].startswith("http://127.0.0.1:")
+        assert said["ws"] == said["rest"].replace("http", "ws", 1)
+        assert [set(one) for one in said["accounts"]] == [{"api_key", "secret", "type"}]
+        assert said["market"]["source"].startswith("SYNTHETIC")
+        assert said["market"]["start_ms"] == 1_740_787_200_000  # 2025-03-01T00:00Z
+        with urllib.request.urlopen(f"{said['rest']}/api/v3/ping", timeout=5) as answer:
+            assert json.load(answer) == {}
+        process.send_signal(number)
+        assert process.wait(timeout=5) == 0
+
+
+def test_an_ephemeral_exchange_ends_with_its_standard_input(tmp_path: Path) -> None:
+    with started("--ephemeral") as (process, _):
+        assert process.stdin is not None
+        process.stdin.close()
+        process.stdin = None
+        assert process.wait(timeout=5) == 0
+
+
+def test_a_keys_file_is_private_and_keeps_the_keys_over_a_restart(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    seen = []
+    for _ in range(2):
+        with started("--keys-file", str(keys), "--accounts", "2") as (process, said):
+            seen.append(said["accounts"])
+            process.terminate()
+            process.wait(timeout=5)
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 2
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--pace", "waltz"], "must be time or step"),
+        (["--balance", "USDT"], "write ASSET=AMOUNT"),
+        (["--hold", "soon"], "write a time like 50ms"),
+        (["--data", "no-such-folder"], "no such folder"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line_with_the_mend(options: list[str], message: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, *SYNTHETIC, *options], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_options_are_read_exactly() -> None:
+    assert parse_balances("USDT=10000,btc=0.1") == (("USDT", 10**12), ("BTC", 10**7))
+    assert (parse_hold("50ms"), parse_hold("0.2s")) == (0.05, 0.2)
+    for text in ("USDT=-1", "USDT=1e", "=5", "USDT=0.000000001"):
+        with pytest.raises(UsageError):
+            parse_balances(text)
+
+
+@pytest.mark.parametrize(
+    "change", [{"speed": 0.0}, {"fee_bps": -1.0}, {"accounts": 0}, {"symbols": ()}]
+)
+def test_settings_that_cannot_work_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Settings(**change)

@@ -1,0 +1,158 @@
+"""User data over the WebSocket API: who hears what, and what a bad request is told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bridge.local_exchange.security import sign, ws_payload
+from tests.local_exchange.conftest import Local, Opener
+from workbench.market.instruments import to_e8
+
+Answer = dict[str, Any]
+
+
+class Api:
+    """One WebSocket API connection that signs as account number `user`."""
+
+    def __init__(
+        self, local: Local, socket: aiohttp.ClientWebSocketResponse, user: int = 0
+    ) -> None:
+        self._account = local.exchange.venue.accounts.all[user]
+        self._clock = local.exchange.clock
+        self.socket = socket
+
+    async def ask(self, method: str, params: Answer | None = None) -> Answer:
+        await self.socket.send_json({"id": method, "method": method, "params": params or {}})
+        return await self.hear()
+
+    async def signed(self, method: str, **params: str) -> Answer:
+        named = {
+            **params,
+            "apiKey": self._account.api_key,
+            "timestamp": str(self._clock.wall_ms()),
+        }
+        named["signature"] = sign(self._account.secret, ws_payload(named))
+        return await self.ask(method, named)
+
+    async def hear(self) -> Answer:
+        return await asyncio.wait_for(self.socket.receive_json(), 5)
+
+
+async def test_only_the_accounts_own_events_arrive_and_none_after_unsubscribing(
+    open_exchange: Opener,
+) -> None:
+    async with (
+        open_exchange(accounts=2) as local,
+        local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as socket,
+    ):
+        mine, other = Api(local, socket), Api(local, socket, user=1)
+        assert (await mine.signed("userDataStream.subscribe.signature"))["result"] == {
+            "subscriptionId": 0
+        }
+        again = await mine.signed("userDataStream.subscribe.signature")
+        assert (again["status"], again["error"]["code"]) == (400, -2035)
+        placed = await other.signed(
+            "order.place", symbol="BTCUSDT", side="BUY", type="MARKET", quoteOrderQty="100"
+        )
+        assert placed["result"]["status"] == "FILLED"
+        listed = await mine.ask("session.subscriptions")
+        assert listed["result"] == [{"subscriptionId": 0}]
+        ended = await mine.ask("userDataStream.unsubscribe", {"subscriptionId": 0})
+        assert ended["result"] == {}
+        await mine.signed(
+            "order.place", symbol="BTCUSDT", side="BUY", type="MARKET", quoteOrderQty="100"
+        )
+        gone = await mine.ask("userDataStream.unsubscribe")
+        assert gone["error"]["code"] == -2036
+
+
+async def test_a_cancel_reports_its_own_id_and_the_orders(local: Local) -> None:
+    async with local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as socket:
+        api = Api(local, socket)
+        await api.signed("userDataStream.subscribe.signature")
+        limit = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+        await socket.send_json({"id": 0, "method": "ping"})
+        await api.hear()
+        place = await api.signed(
+            "order.place", **limit, price="50000", quantity="0.01", newClientOrderId="mine"
+        )
+        events = [place, await api.hear(), await api.hear()]
+        new = next(one["event"] for one in events if one.get("event", {}).get("x") == "NEW")
+        assert (new["X"], new["w"], new["t"], new["N"], new["c"]) == ("NEW", True, -1, None, "mine")
+        cancel = await api.signed(
+            "order.cancel", symbol="BTCUSDT", origClientOrderId="mine", newClientOrderId="off"
+        )
+        events = [cancel, await api.hear(), await api.hear()]
+    gone = next(one["event"] for one in events if one.get("event", {}).get("x") == "CANCELED")
+    assert (gone["c"], gone["C"], gone["X"], gone["w"]) == ("off", "mine", "CANCELED", False)
+    locks = next(one["event"]["B"] for one in events if "B" in one.get("event", {}))
+    assert {one["a"]: one["l"] for one in locks}["USDT"] == "0.00000000"
+
+
+async def test_a_resting_order_that_the_tape_trades_through_reports_a_makers_fill(
+    local: Local,
+) -> None:
+    low = min(local.candles.records["low"][300:303])
+    price = f"{low + 0.01:.2f}"
+    async with local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as socket:
+        api = Api(local, socket)
+        await local.signed(
+            "POST",
+            "/api/v3/order",
+            f"symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price={price}",
+        )
+        await api.signed("userDataStream.subscribe.signature")
+        for _ in range(3):
+            await local.admin("POST", "/admin/advance")
+        event = (await api.hear())["event"]
+    assert (event["x"], event["X"], event["m"]) == ("TRADE", "FILLED", True)
+    assert event["L"] == f"{price}000000"
+    assert to_e8(event["n"]) == to_e8("0.01") // 1000
+
+
+@pytest.mark.parametrize(
+    ("frame", "status", "code"),
+    [
+        ("{", 400, -1135),
+        ("[1]", 400, -1135),
+        ('{"id":1,"method":"ping","params":[]}', 400, -1135),
+        ('{"id":1,"method":"order.teleport"}', 400, -1020),
+        ('{"id":1,"method":"orderList.place.oco"}', 400, -1020),
+        ('{"id":1,"method":"userDataStream.start"}', 400, -1020),
+        ('{"id":1,"method":"session.logon"}', 400, -4056),
+        ('{"id":1,"method":"account.status"}', 400, -1102),
+        ('{"id":1,"method":"account.status","params":{"apiKey":"x","timestamp":1,"signature":"y"}}', 401, -2014),  # noqa: E501
+        ('{"id":1,"method":"userDataStream.subscribe.signature","params":{"apiKey":"x"}}', 400, -1102),
+        ('{"id":1,"method":"klines","params":{"symbol":"NOPE","interval":"1m"}}', 400, -1121),
+    ],
+)  # fmt: skip
+async def test_a_bad_request_is_refused_and_the_connection_lives_on(
+    local: Local, frame: str, status: int, code: int
+) -> None:
+    async with local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as socket:
+        await socket.send_str(frame)
+        answer = await socket.receive_json()
+        assert (answer["status"], answer["error"]["code"]) == (status, code)
+        await socket.send_json(
+            {"id": "after", "method": "v3/ping", "params": {"returnRateLimits": False}}
+        )
+        assert await socket.receive_json() == {"id": "after", "status": 200, "result": {}}
+
+
+async def test_numbers_in_params_are_read_as_they_were_written(local: Local) -> None:
+    async with local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as socket:
+        account, stamp = local.exchange.venue.accounts.all[0], local.exchange.clock.wall_ms()
+        named = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.00010000"}
+        named |= {"apiKey": account.api_key, "timestamp": str(stamp)}
+        signature = sign(account.secret, ws_payload(named))
+        await socket.send_str(
+            '{"id":7,"method":"order.place","params":{"symbol":"BTCUSDT","side":"SELL","type":"MARKET",'
+            f'"quantity":0.00010000,"apiKey":"{account.api_key}","timestamp":{stamp},'
+            f'"signature":"{signature}"}}}}'
+        )
+        answer = await socket.receive_json()
+    assert answer["result"]["executedQty"] == "0.00010000"
