@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from bridge.home import account_folder, home
+from bridge.home import home
 from bridge.journal_reader import JournalReader
 from bridge.journal_rows import CandleRow, DecisionRow, FillRow, Ticket
 from workbench.errors import UsageError
@@ -31,9 +31,9 @@ def export(
         print(f"{instance}: {rows} in {out}")
 
 
-def export_instance(instance: str, out: Path) -> dict[str, int]:
+def export_instance(instance: str, out: Path, *, state: Path | None = None) -> dict[str, int]:
     """Write the four tables and return their row counts. Raises UsageError for an unknown instance."""
-    journal = _journal_of(instance)
+    journal = _journal_of(instance, state or home())
     try:
         tables = {
             "decisions": _frame(DecisionRow, map(_decision, journal.decisions(instance))),
@@ -51,16 +51,16 @@ def export_instance(instance: str, out: Path) -> dict[str, int]:
     return {name: len(frame) for name, frame in tables.items()}
 
 
-def _journal_of(instance: str) -> JournalReader:
+def _journal_of(instance: str, state: Path) -> JournalReader:
     names: list[str] = []
-    for path in sorted((home() / "accounts").glob("*/journal.db")):
-        journal = JournalReader.open_read_only(account_folder(path.parent.name) / "journal.db")
+    for path in sorted((state / "accounts").glob("*/journal.db")):
+        journal = JournalReader.open_read_only(path)
         found = [row.name for row in journal.instances()]
         if instance in found:
             return journal
         names += found
         journal.close()
-    raise UsageError(f"no instance {instance!r} in {home()}; known: {', '.join(names) or 'none'}")
+    raise UsageError(f"no instance {instance!r} in {state}; known: {', '.join(names) or 'none'}")
 
 
 def _frame(row: type, rows: Any) -> pl.DataFrame:

@@ -35,7 +35,7 @@ from workbench.backtest.sweep import warm_starts
 from workbench.core.account import FILL
 from workbench.core.costs import SCALE, buy_ticks, sell_ticks
 from workbench.errors import UsageError
-from workbench.execution.instance import Decider, next_target
+from workbench.execution.instance import Decider, next_target, written_target
 from workbench.execution.ledger import Fill, Ledger
 from workbench.execution.matching import MatchingEngine
 from workbench.execution.orders import NewOrder, OrderType, Side
@@ -164,10 +164,12 @@ def event_driven(
         shell.ledger.end_candle(NAME)
         account = shell.ledger.account(NAME)
         shell.held += account.is_open
-        curve[t - candles.first] = (account.equity(close), account.cash, account.quantity)
         position = shell.ledger.position_bytes(NAME, close)
         state, intent = decider.decide(state, candle.tobytes(), position)
         target = next_target(last_target, intent)
+        curve[t - candles.first] = (
+            account.equity(close), account.cash, account.quantity, written_target(intent)
+        )  # fmt: skip
         if target is not None:
             last_target = target
             shell.act(target, t)

@@ -239,7 +239,7 @@ def fills_frame(fills: np.ndarray, candles: Candles) -> pl.DataFrame:
 
 
 def equity_frame(curve: np.ndarray, candles: Candles, costs: Costs) -> pl.DataFrame:
-    """Return equity, cash and base at every close of the window, with holding beside them."""
+    """Return equity, cash, base and the target written at every close, with holding beside them."""
     import polars as pl
 
     window = candles.window
@@ -248,6 +248,7 @@ def equity_frame(curve: np.ndarray, candles: Candles, costs: Costs) -> pl.DataFr
             "open_time": _utc(window["open_time"]),
             "close": window["close"],
             **{name: curve[name] for name in ("equity", "cash", "quantity")},
+            "target": pl.Series(curve["target"]).fill_nan(None),
             "holding": holding_curve(candles, costs),
         }
     )

@@ -19,4 +19,12 @@ BOOK = np.dtype(
     align=True,
 )
 
-EQUITY = np.dtype([("equity", "<f8"), ("cash", "<f8"), ("quantity", "<f8")], align=True)
+EQUITY = np.dtype(
+    [
+        ("equity", "<f8"),
+        ("cash", "<f8"),
+        ("quantity", "<f8"),
+        ("target", "<f8"),  # what decide wrote at this close, NaN for no opinion
+    ],
+    align=True,
+)

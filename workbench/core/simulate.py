@@ -202,6 +202,8 @@ def make_simulate(decide):
             if error != ERROR_NONE:
                 break
             target = intent.target
+            if keep_equity and t >= first:
+                equities[t - first].target = target
             if t >= first and target == target and target != last_target:
                 last_target = target
                 order.signal_index = t

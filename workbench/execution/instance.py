@@ -67,12 +67,17 @@ def next_target(last_target: float, intent: bytes) -> float | None:
 
     Raises UsageError for an intent that cannot be executed; the instance is then faulted.
     """
-    record = _record(intent, INTENT, "intent")
+    record = _record(intent, INTENT, "intent").view(np.recarray)  # readable without the compiler
     error = intent_error(record[0])
     if error != ERROR_NONE:
         raise UsageError(f"the strategy {_REASONS[error]} (target {record['target'][0]})")
     target = float(record["target"][0])
     return None if math.isnan(target) or target == last_target else target
+
+
+def written_target(intent: bytes) -> float:
+    """Return the target in an intent as it was written, NaN for no opinion."""
+    return float(_record(intent, INTENT, "intent")["target"][0])
 
 
 def _record(data: bytes, dtype: np.dtype, name: str) -> np.ndarray:
