@@ -36,6 +36,8 @@ def klines(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     """Return klines by opening time, the unfinished one included."""
     replay = venue.replay(params.symbol())
     timeframe = params.timeframe()
+    if params.optional("timeZone") not in (None, "0", "0:00", "00:00", "+00:00"):
+        raise Rejected(-1020, "This operation is not supported. (timeZone other than UTC)")
     start_ms, end_ms = params.integer("startTime"), params.integer("endTime")
     limit = params.limit(500, 1000)
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from bridge.local_exchange.accounts import from_file
 from bridge.local_exchange.settings import Settings, parse_balances, parse_hold
 from workbench.errors import UsageError
 
@@ -61,7 +62,7 @@ def test_first_line_says_where_and_with_which_keys_and_a_signal_ends_it_cleanly(
         assert process.wait(timeout=5) == 0
 
 
-def test_an_ephemeral_exchange_ends_with_its_standard_input(tmp_path: Path) -> None:
+def test_an_ephemeral_exchange_ends_with_its_standard_input() -> None:
     with started("--ephemeral") as (process, _):
         assert process.stdin is not None
         process.stdin.close()
@@ -71,23 +72,30 @@ def test_an_ephemeral_exchange_ends_with_its_standard_input(tmp_path: Path) -> N
 
 def test_a_keys_file_is_private_and_keeps_the_keys_over_a_restart(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
-    seen = []
-    for _ in range(2):
-        with started("--keys-file", str(keys), "--accounts", "2") as (process, said):
-            seen.append(said["accounts"])
-            process.terminate()
-            process.wait(timeout=5)
-    assert seen[0] == seen[1]
-    assert len(seen[0]) == 2
+    made, read = from_file(keys, 2), from_file(keys, 2)
+    assert [one.published() for one in made] == [one.published() for one in read]
+    assert len({one.api_key for one in made}) == 2
     assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert made[0].secret not in repr(made[0])
+
+
+def test_a_keys_file_that_others_can_read_or_that_is_something_else_is_refused(
+    tmp_path: Path,
+) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text("[]")
+    keys.chmod(0o644)
+    with pytest.raises(UsageError, match="chmod 600"):
+        from_file(keys, 1)
+    keys.chmod(0o600)
+    with pytest.raises(UsageError, match="delete it to have a new one made"):
+        from_file(keys, 1)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--pace", "waltz"], "must be time or step"),
-        (["--balance", "USDT"], "write ASSET=AMOUNT"),
-        (["--hold", "soon"], "write a time like 50ms"),
         (["--data", "no-such-folder"], "no such folder"),
     ],
 )
@@ -103,8 +111,10 @@ def test_a_wrong_option_is_told_in_one_line_with_the_mend(options: list[str], me
 def test_options_are_read_exactly() -> None:
     assert parse_balances("USDT=10000,btc=0.1") == (("USDT", 10**12), ("BTC", 10**7))
     assert (parse_hold("50ms"), parse_hold("0.2s")) == (0.05, 0.2)
-    for text in ("USDT=-1", "USDT=1e", "=5", "USDT=0.000000001"):
-        with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="write a time like 50ms"):
+        parse_hold("soon")
+    for text in ("USDT=-1", "USDT=1e", "=5", "USDT=0.000000001", "USDT"):
+        with pytest.raises(UsageError, match="write"):
             parse_balances(text)
 
 

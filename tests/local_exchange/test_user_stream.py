@@ -125,7 +125,7 @@ async def test_a_resting_order_that_the_tape_trades_through_reports_a_makers_fil
         ('{"id":1,"method":"userDataStream.start"}', 400, -1020),
         ('{"id":1,"method":"session.logon"}', 400, -4056),
         ('{"id":1,"method":"account.status"}', 400, -1102),
-        ('{"id":1,"method":"account.status","params":{"apiKey":"x","timestamp":1,"signature":"y"}}', 401, -2014),  # noqa: E501
+        ('{"id":1,"method":"account.status","params":{"apiKey":"x","timestamp":1,"signature":"y"}}', 401, -2014),
         ('{"id":1,"method":"userDataStream.subscribe.signature","params":{"apiKey":"x"}}', 400, -1102),
         ('{"id":1,"method":"klines","params":{"symbol":"NOPE","interval":"1m"}}', 400, -1121),
     ],
