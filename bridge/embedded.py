@@ -16,7 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,9 @@ class EmbeddedBridge:
 
     home: Path
     client: BridgeClient
+    token: str = field(repr=False)
     rest: str
-    admin_token: str
+    admin_token: str = field(repr=False)
     market: dict[str, Any]
     exchange: subprocess.Popen[str]
     supervisor: subprocess.Popen[str]
@@ -80,6 +81,7 @@ def embedded_bridge(home: Path, exchange_options: Sequence[str]) -> Iterator[Emb
         yield EmbeddedBridge(
             home=home,
             client=client,
+            token=address["token"],
             rest=told["rest"],
             admin_token=told["admin_token"],
             market=told["market"],
