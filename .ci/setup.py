@@ -124,8 +124,8 @@ def offer_chromium() -> None:
 
 
 def say(text: str) -> None:
-    """Tell what happens, at once."""
-    print(f"setup: {text}", flush=True)
+    """Tell what happens, at once, and leave standard output to the command that follows."""
+    print(f"setup: {text}", file=sys.stderr, flush=True)
 
 
 def _venv_runs() -> bool:

@@ -69,7 +69,8 @@ def run(name: str, table: Mapping[str, Entry], doc: str, arguments: list[str] | 
         # typer brings its own copy of click, so a bad call is known by what it can do, not by class
         if not hasattr(error, "format_message"):
             raise
-        print(f"error: {error.format_message()}; see `{name} --help`", file=sys.stderr)
+        if message := error.format_message():  # empty where the help was shown instead
+            print(f"error: {message}; see `{name} --help`", file=sys.stderr)
         return 2
 
 
