@@ -51,8 +51,8 @@ def execute(
     try:
         papermill.execute_notebook(
             str(template), str(target), parameters=dict(parameters), kernel_name=KERNEL_NAME,
-            progress_bar=False, start_timeout=limits.start, execution_timeout=limits.cell,
-            kernel_manager_class=manager,
+            language="python", progress_bar=False, start_timeout=limits.start,
+            execution_timeout=limits.cell, kernel_manager_class=manager,
         )  # fmt: skip
     except PapermillExecutionError as failure:
         error = f"{failure.ename}: {failure.evalue}"

@@ -88,7 +88,7 @@ def label_ends(axis: Axes, lines: list[Line]) -> None:
 
 def spread(places: list[float], gap: float) -> list[float]:
     """Move places in 0…1 apart until neighbours keep the gap, moving each as little as need be."""
-    order = np.argsort(places)
+    order = np.argsort(places, kind="stable")
     moved = np.clip(np.asarray(places, dtype=np.float64)[order], gap / 2, 1 - gap / 2)
     for index in range(1, moved.size):
         moved[index] = max(moved[index], moved[index - 1] + gap)

@@ -32,8 +32,15 @@ def declared(notebook: Path) -> dict[str, Value]:
     defaults: dict[str, Value] = {}
     for statement in ast.parse("".join(tagged[0]["source"])).body:
         target = _target(statement)
-        if target is not None:
-            defaults[target[0]] = target[1]
+        if target is None:
+            continue
+        name, value = target
+        try:
+            defaults[name] = ast.literal_eval(value)
+        except ValueError as error:
+            raise UsageError(
+                f"parameter {name} of {notebook.name} is not a plain value; write it as a literal"
+            ) from error
     return defaults
 
 
@@ -61,17 +68,14 @@ def check_names(names: Sequence[str], defaults: Mapping[str, Value]) -> None:
             raise UsageError(f"parameter {name!r} is unknown; the notebook has {known}")
 
 
-def _target(statement: ast.stmt) -> tuple[str, Value] | None:
+def _target(statement: ast.stmt) -> tuple[str, ast.expr] | None:
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target, value = statement.targets[0], statement.value
     elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
         target, value = statement.target, statement.value
     else:
         return None
-    if not isinstance(target, ast.Name):
-        return None
-    literal: Value = ast.literal_eval(value)
-    return target.id, literal
+    return (target.id, value) if isinstance(target, ast.Name) else None
 
 
 def _read(name: str, text: str, default: Value) -> Value:
