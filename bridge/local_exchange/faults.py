@@ -92,6 +92,10 @@ def parse_fault(entry: Json) -> Fault:
     unknown = set(entry) - set(Fault.__slots__)
     if unknown:
         raise UsageError(f"fault has unknown fields {sorted(unknown)}; write e.g. {_EXAMPLE}")
+    if str(entry.get("match")).startswith(("WS ", "EVENT ")) and entry.get("do") != Do.DROP:
+        raise UsageError(
+            f"fault {entry!r}: sockets and events can only drop; write e.g. {_EXAMPLE}"
+        )
     try:
         return Fault(
             match=str(entry["match"]),

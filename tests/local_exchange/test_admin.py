@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -114,6 +115,7 @@ async def test_a_planned_delay_only_delays(local: Local) -> None:
         {"match": "POST /x", "do": "explode"},
         {"match": "POST /x", "do": "drop", "nht": 1},
         {"match": "POST /x", "do": "drop", "nth": -1},
+        {"match": "WS order.place", "do": "delay", "ms": 5},
         "drop",
     ],
 )
@@ -129,6 +131,27 @@ async def test_without_the_token_nothing_is_told(local: Local, path: str) -> Non
     for headers in ({}, {"X-Admin-Token": "guess"}):
         async with local.http.get(f"{local.running.rest}{path}", headers=headers) as answer:
             assert answer.status == 401
+
+
+async def test_an_order_over_a_socket_that_drops_is_applied_and_its_events_can_be_lost(
+    local: Local,
+) -> None:
+    await local.admin(
+        "POST", "/admin/faults", {"match": "EVENT executionReport", "nth": 2, "do": "drop"}
+    )
+    client = await local.client()
+    try:
+        async with local.sockets(client).user_socket() as socket:
+            await local.signed("POST", ORDER, BUY)
+            events = [await asyncio.wait_for(socket.recv(), 5) for _ in range(2)]
+    finally:
+        await client.close_connection()
+    assert [event["e"] for event in events] == ["executionReport", "outboundAccountPosition"]
+    entry = {"match": "WS ping", "when": "after_apply", "do": "drop"}
+    await local.admin("POST", "/admin/faults", entry)
+    async with local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as api:
+        await api.send_json({"id": 1, "method": "ping"})
+        assert (await asyncio.wait_for(api.receive(), 5)).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_the_truth_adds_up_after_trading(local: Local) -> None:
