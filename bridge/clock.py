@@ -1,7 +1,8 @@
 """The only file of the bridge that reads a clock: wall time for signing, elapsed time for waiting.
 
-Market time is not here. It comes from the tape (candle and event times), because a replay runs in the past.
-Elapsed time counts through the machine's sleep (CLOCK_BOOTTIME where the kernel has it).
+Market time is not here. It comes from the tape (candle and event times), because a replay runs in
+the past. Elapsed time counts through the machine's sleep (CLOCK_BOOTTIME where the kernel has
+it).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Configuration, parsed once into frozen objects; an unknown key is an error.
 
-Venues: `local` (the embedded exchange, whose URL is given), `testnet` and `demo` (Binance's own practice servers) and
-`mainnet`, which is refused until arming exists. No secret ever enters an object of this file.
+Venues: `local` (the embedded exchange, whose URL is given), `testnet` and `demo` (Binance's own
+practice servers) and `mainnet`, which is refused until arming exists. No secret ever enters an
+object of this file.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ class Venue(Frozen):
     rest: str
     stream: str
     ws_api: str
-    # A server may still apply an order this long after it took the request in (Binance documents 10 s).
+    # A server may still apply an order this long after it took the request in (Binance
+    # documents 10 s).
     backend_timeout_ms: int = 10_000
-    # Replays run in the past: there the tape's event times are the only "now" a candle can be compared with.
+    # Replays run in the past: there the tape's event times are the only "now" a candle can
+    # be compared with.
     market_clock: Literal["wall", "tape"] = "wall"
 
 
@@ -59,7 +62,8 @@ class StartRequest(Frozen):
     symbol: Annotated[str, Field(min_length=1, max_length=32)]
     interval: str
     capital: Decimal
-    # What to do with an entry whose candle is late: None takes the venue's rule (local: take, elsewhere: skip).
+    # What to do with an entry whose candle is late: None takes the venue's rule (local:
+    # take, elsewhere: skip).
     late_entry: Literal["skip", "take"] | None = None
 
     @field_validator("name", "account")

@@ -1,7 +1,8 @@
 """The control API: JSON over HTTP on loopback, for the dashboard, the CLI and notebooks.
 
-Who may ask: whoever shows the bearer token, names this host in `Host` (a page that rebinds DNS does not) and comes from
-no foreign `Origin`. No cookies, JSON bodies only, so a web page cannot make a browser ask on its behalf.
+Who may ask: whoever shows the bearer token, names this host in `Host` (a page that rebinds DNS
+does not) and comes from no foreign `Origin`. No cookies, JSON bodies only, so a web page cannot
+make a browser ask on its behalf.
 """
 
 from __future__ import annotations

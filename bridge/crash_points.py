@@ -1,7 +1,8 @@
 """Named places where a test may let the process die as by `kill -9`, once.
 
-`WORKBENCH_CRASH_AT=after_journal` arms one name. A marker file in the home is written first, so that the restarted
-process passes the same place unharmed. Without the variable every call is a dictionary look-up.
+`WORKBENCH_CRASH_AT=after_journal` arms one name. A marker file in the home is written first, so
+that the restarted process passes the same place unharmed. Without the variable every call is a
+dictionary look-up.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The feed: each closed candle once, in order; holes are filled from REST before the next one is passed on.
 
-`CandleSequence` decides (sans-I/O) and `ClosedCandles` does. A frame says x:true for a candle that has closed; when the
-next expected one is missing, either because a later candle is told of or because its close lies further back than
-min(3 s, 2 % of the interval) of market time, REST is asked. A candle that REST does not have either was never traded:
-it is counted in `missing_before` and never invented. No decision ever sees an open candle.
+`CandleSequence` decides (sans-I/O) and `ClosedCandles` does. A frame says x:true for a candle
+that has closed; when the next expected one is missing, either because a later candle is told of
+or because its close lies further back than min(3 s, 2 % of the interval) of market time, REST is
+asked. A candle that REST does not have either was never traded: it is counted in `missing_before`
+and never invented. No decision ever sees an open candle.
 """
 
 from __future__ import annotations

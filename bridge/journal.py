@@ -1,9 +1,10 @@
 """The journal of one account: what was decided, ordered and filled, durable before anything is sent.
 
-SQLite in WAL mode with synchronous=FULL; one process writes (the gateway). Everything that belongs together goes into
-one `write`, which returns only after the disk has it. Events form a hash chain
-h_i = SHA-256(h_{i-1} || canonical JSON of event i), so that an edit, a removal or a cut is found by `first_bad_event`.
-Reading is in `journal_reader`, which never writes and may be used while the gateway lives.
+SQLite in WAL mode with synchronous=FULL; one process writes (the gateway). Everything that
+belongs together goes into one `write`, which returns only after the disk has it. Events form a
+hash chain h_i = SHA-256(h_{i-1} || canonical JSON of event i), so that an edit, a removal or a
+cut is found by `first_bad_event`. Reading is in `journal_reader`, which never writes and may be
+used while the gateway lives.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class Journal(JournalReader):
 
     def _create(self, account: str) -> None:
         # One script, one transaction: a crash leaves either no tables or all of them.
-        meta = "INSERT INTO meta VALUES ('version', '%d'), ('account', '%s');" % (VERSION, account)
+        meta = f"INSERT INTO meta VALUES ('version', '{VERSION}'), ('account', '{account}');"
         self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {meta} COMMIT;")
 
     def _has_tables(self) -> bool:

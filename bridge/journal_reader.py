@@ -52,7 +52,13 @@ class JournalReader:
         """Open an existing journal without the right to write. Raises DataError when there is none."""
         if not path.exists():
             raise DataError(f"no journal at {path}; has this account ever been started?")
-        return cls(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0), path)
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
+        try:
+            db.execute("SELECT 1 FROM meta")
+        except sqlite3.OperationalError as error:
+            db.close()
+            raise DataError(f"the journal at {path} cannot be read yet ({error})") from None
+        return cls(db, path)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,7 +1,7 @@
 """The rows of an account's journal, as frozen values.
 
-`Event` is the append-only story (hash-chained, what clients follow); the others are the tables that a restart reads.
-Every row of one decision goes into one transaction (`Journal.write`).
+`Event` is the append-only story (hash-chained, what clients follow); the others are the tables
+that a restart reads. Every row of one decision goes into one transaction (`Journal.write`).
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ from workbench.errors import WorkbenchError
 
 START_TIMEOUT = 60.0
 STEADY_AFTER = 60.0  # seconds of life after which earlier crashes are forgotten
+# The gateway's own arithmetic is a few operations a candle: uncompiled it is ready at once
+# after a crash.
+UNCOMPILED = {"NUMBA_DISABLE_JIT": "1"}
 KEPT_VARIABLES = (
     "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "WORKBENCH_HOME",
     "WORKBENCH_CRASH_AT", "NUMBA_CPU_NAME", "NUMBA_CACHE_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -134,7 +137,7 @@ class Keeper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=descriptor,
-                env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
+                env=_environment(),
                 start_new_session=not self._config.ephemeral,
             )
         finally:
@@ -166,3 +169,7 @@ class Keeper:
 
     def _log_path(self) -> Path:
         return log_folder() / f"gateway-{self.account}.log"
+
+
+def _environment() -> dict[str, str]:
+    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | UNCOMPILED

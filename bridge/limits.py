@@ -1,8 +1,9 @@
 """The request budget of one egress address: what the exchange's own headers say was used, never exceeded by us.
 
-Binance counts weight in fixed minutes and tells the sum in every answer. Questions wait when `share` of the limit is
-used; orders do not wait for weight (a placed order costs none), but 429 and 418 stop everything until Retry-After.
-Later this budget is shared through a file by all gateways of the machine.
+Binance counts weight in fixed minutes and tells the sum in every answer. Questions wait when
+`share` of the limit is used; orders do not wait for weight (a placed order costs none), but 429
+and 418 stop everything until Retry-After. Later this budget is shared through a file by all
+gateways of the machine.
 """
 
 from __future__ import annotations

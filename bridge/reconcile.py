@@ -1,9 +1,10 @@
 """Three-valued truth about an order that may or may not have reached the exchange.
 
-Theory. A request may still be applied until `timestamp + recvWindow + backend timeout`; before that moment, "Order does
-not exist" (-2013) proves nothing, and the answer comes from a database that lags. So PROVEN_ABSENT takes two such
-answers, apart in time, both after that horizon. Any sighting of the order, by query or by stream, proves the opposite.
-Until one of them is proven the truth is UNKNOWN, and nothing is sent again.
+Theory. A request may still be applied until `timestamp + recvWindow + backend timeout`; before
+that moment, "Order does not exist" (-2013) proves nothing, and the answer comes from a database
+that lags. So PROVEN_ABSENT takes two such answers, apart in time, both after that horizon. Any
+sighting of the order, by query or by stream, proves the opposite. Until one of them is proven the
+truth is UNKNOWN, and nothing is sent again.
 """
 
 from __future__ import annotations

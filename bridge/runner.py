@@ -1,8 +1,9 @@
 """The runner: one process an instance that answers Bars with Decisions, and the small server that forks them.
 
-A runner holds no key, no file and no clock; it may hang or die without harm. It is forked from a server that has
-numba and the shipped strategies' compiled code in memory already, so that a new one is ready in milliseconds.
-`python -m bridge.runner FD` is that server: it gets a socket a runner through FD, and dies with its gateway.
+A runner holds no key, no file and no clock; it may hang or die without harm. It is forked from a
+server that has numba and the shipped strategies' compiled code in memory already, so that a new
+one is ready in milliseconds. `python -m bridge.runner FD` is that server: it gets a socket a
+runner through FD, and dies with its gateway.
 """
 
 from __future__ import annotations

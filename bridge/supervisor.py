@@ -1,7 +1,8 @@
 """The supervisor: one keeper an account, and what the control API asks of all of them together.
 
-It holds the unlocked vault and hands keys to gateways by pipe; it trades nothing itself. After its own restart it finds
-the living gateways by their sockets; a vault that stays locked only means that dead ones cannot be started.
+It holds the unlocked vault and hands keys to gateways by pipe; it trades nothing itself. After
+its own restart it finds the living gateways by their sockets; a vault that stays locked only
+means that dead ones cannot be started.
 """
 
 from __future__ import annotations

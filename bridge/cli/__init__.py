@@ -1,6 +1,7 @@
 """The `bridge` command: the live side from the shell. Every command prints JSON with --json.
 
-Exit codes: 0 done, 1 something was found, 2 the call or the machine was at fault, said in one line with the mend.
+Exit codes: 0 done, 1 something was found, 2 the call or the machine was at fault, said in one
+line with the mend.
 """
 
 from __future__ import annotations

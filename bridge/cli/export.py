@@ -1,4 +1,7 @@
-"""`bridge export`: an instance's decisions, orders, fills and candles as parquet, read from the journal without writing."""
+"""`bridge export`: an instance's decisions, orders, fills and candles as parquet.
+
+The journal is only read, so this works while the gateway trades and while it is dead.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import json as json_text
+import logging
 import os
 import secrets
 import signal
@@ -21,7 +22,7 @@ from bridge.cli.keys import read_passphrase
 from bridge.clock import SystemClock
 from bridge.config import parse_venue_urls
 from bridge.control_api import build
-from bridge.home import home, supervisor_file, vault_path, write_private
+from bridge.home import home, log_folder, supervisor_file, vault_path, write_private
 from bridge.lifetimes import die_with_parent, keep_secrets_in_memory
 from bridge.supervisor import Supervisor
 from bridge.vault import Vault
@@ -74,8 +75,9 @@ async def _serve(port: int, supervisor: Supervisor, as_json: bool, ephemeral: bo
     port = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
     app = build(supervisor, token=token, port=port)
+    _log_errors()
     config = uvicorn.Config(
-        app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(
@@ -90,12 +92,23 @@ async def _serve(port: int, supervisor: Supervisor, as_json: bool, ephemeral: bo
         await asyncio.wait({serving, living}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         living.cancel()
-        server.should_exit = True
+        server.should_exit = server.force_exit = True
         await supervisor.end()
         await asyncio.wait({serving}, timeout=3.0)
         supervisor_file().unlink(missing_ok=True)
         with contextlib.suppress(asyncio.CancelledError):
             await living
+
+
+def _log_errors() -> None:
+    """Write uvicorn's complaints (tracebacks, never requests or headers) to the private log folder."""
+    path = log_folder() / "supervisor.log"
+    path.touch(mode=0o600)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("uvicorn")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.WARNING)
 
 
 def _announce(url: str, token: str, as_json: bool) -> None:

@@ -1,7 +1,8 @@
 """What the bridge asks of an exchange, and the values it answers with.
 
-Money and quantities are integers at 1e-8. An order call has three outcomes: an `OrderReport` (it is known what
-happened), `Refused` (it is known that nothing happened) and `Doubt` (nobody knows; only a query may tell).
+Money and quantities are integers at 1e-8. An order call has three outcomes: an `OrderReport` (it
+is known what happened), `Refused` (it is known that nothing happened) and `Doubt` (nobody knows;
+only a query may tell).
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Binance spot through unmodified python-binance: subclasses with redirected URLs, and rules against its surprises.
 
-What the library (1.0.37) does and what is done about it here:
-- base URLs are class attributes, and the margin URL is never redirected: each venue gets subclasses made before
-  construction, with every URL that a spot account has no business with pointing at a closed port;
-- the user stream is not subscribed again after a drop, and its socket object is cached: every entry builds a new client;
-- error dicts come through the data queue, and read loops end for good: any of both ends the entry, `StreamBroken` is
-  told (the caller reconciles by REST) and the next entry follows after a back-off;
-- the queue of a market socket stops at 100 unread messages: 10,000 here, drained by a task of its own.
+What the library (1.0.37) does and what is done about it here: - base URLs are class attributes,
+and the margin URL is never redirected: each venue gets subclasses made before construction, with
+every URL that a spot account has no business with pointing at a closed port; - the user stream is
+not subscribed again after a drop, and its socket object is cached: every entry builds a new
+client; - error dicts come through the data queue, and read loops end for good: any of both ends
+the entry, `StreamBroken` is told (the caller reconciles by REST) and the next entry follows after
+a back-off; - the queue of a market socket stops at 100 unread messages: 10,000 here, drained by a
+task of its own.
 """
 
 from __future__ import annotations
@@ -302,7 +303,8 @@ def _refused_or_doubt(error: BinanceAPIException) -> ExchangeError:
 def _constructor_keys(api_key: str, secret: str, kind: str) -> dict[str, str]:
     if kind == "HMAC":
         return {"api_key": api_key, "api_secret": secret}
-    # 1.0.37 takes a private key above 120 characters for RSA: line ends must be bare to keep Ed25519 at 119.
+    # 1.0.37 takes a private key above 120 characters for RSA: line ends must be bare to
+    # keep Ed25519 at 119.
     return {"api_key": api_key, "private_key": secret.replace("\r\n", "\n").strip()}
 
 

@@ -1,13 +1,13 @@
 """The gateway's process: reads its configuration and keys from stdin, takes the account's locks, and serves.
 
-The first line of stdin is {"config": ..., "api_key": ..., "secret": ..., "kind": ...}. With `ephemeral` stdin stays
-open, and its end is the end of the gateway; without it the gateway has a session of its own and lives on.
+The first line of stdin is {"config": ..., "api_key": ..., "secret": ..., "kind": ...}. With
+`ephemeral` stdin stays open, and its end is the end of the gateway; without it the gateway has a
+session of its own and lives on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import hashlib
 import json
@@ -62,27 +62,25 @@ async def _serve(config: GatewayConfig, keys: dict[str, Any]) -> None:
     )
     journal = Journal(journal_path(config.account), account=config.account)
     service = Service(config, journal, exchange, clock)
-    living = asyncio.ensure_future(service.run())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, living.cancel)
-    if config.ephemeral:
-        loop.add_reader(sys.stdin.fileno(), _end_with_stdin, living)
     path = gateway_socket(config.account)
     server = await Door(service).open(path)
-    try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await living
-    finally:
-        server.close()
+
+    def end() -> None:
+        """Crash-only: what is on disk is all there is to keep, so there is nothing to wind down."""
         path.unlink(missing_ok=True)
-        journal.close()
+        os._exit(0)
 
+    def end_with_stdin() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            end()
 
-def _end_with_stdin(living: asyncio.Future[None]) -> None:
-    if not os.read(sys.stdin.fileno(), 4096):
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        living.cancel()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    if config.ephemeral:
+        loop.add_reader(sys.stdin.fileno(), end_with_stdin)
+    async with server:
+        await service.run()
 
 
 def _lock(path: Path, what: str) -> int:

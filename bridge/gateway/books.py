@@ -17,9 +17,8 @@ from bridge.journal_rows import (
     Row,
     Ticket,
 )
-from workbench.execution.ledger import Fill, Ledger
-from workbench.execution.rebalance import plan
-from workbench.market.instruments import Instrument, to_e8
+from workbench.execution.ledger import Ledger
+from workbench.market.instruments import Instrument
 
 
 @dataclass(slots=True)
@@ -91,21 +90,3 @@ def fold(ledger: Ledger, journal: JournalReader, instance: str, tickets: dict[st
             ledger.end_candle(instance)
         for fill in by_seq.get(decision.seq, ()):
             ledger.book_fill(core.ledger_fill(fill))
-
-
-def compile_arithmetic() -> None:
-    """Size and book once for nothing, so that no order ever waits for the compiler."""
-    scratch = Ledger()
-    one = Instrument("X", "A", "B", 10**6, 10**3, 10**3, 10**17, 10**6, 10**17, 5 * 10**8, 0)
-    scratch.open_instance("x", to_e8(1_000), one)
-    price_e8 = to_e8(100)
-    plan(1.0, account=scratch.account("x"), close=100.0)
-    for trade_id, side in enumerate(("BUY", "SELL")):
-        quantity_e8 = to_e8(1) if side == "BUY" else to_e8("0.99")
-        asset = one.base if side == "BUY" else one.quote
-        scratch.book_fill(
-            Fill("x", "X", trade_id, 1, "c", side, price_e8, quantity_e8, 1_000, asset, 0)  # type: ignore[arg-type]
-        )
-        plan(0.5, account=scratch.account("x"), close=100.0)
-        scratch.position_bytes("x", 100.0)
-        scratch.end_candle("x")

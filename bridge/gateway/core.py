@@ -1,7 +1,8 @@
 """What a gateway does with a candle, a decision or an order's news: rows to commit, and a ticket to send.
 
-Nothing here waits, sends or reads a clock. `decide` turns one intent into one `Step`; all rows of a step go into one
-transaction, and only then may its ticket leave. A target is acted on once, when it differs from the last one written.
+Nothing here waits, sends or reads a clock. `decide` turns one intent into one `Step`; all rows of
+a step go into one transaction, and only then may its ticket leave. A target is acted on once,
+when it differs from the last one written.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from bridge.journal_rows import (
     Ticket,
     TicketStatus,
 )
-from workbench.execution.instance import next_target
+from workbench.execution.instance import next_target, written_target
 from workbench.execution.ledger import Fill, LedgerAccount
 from workbench.execution.rebalance import MarketBuy, MarketSell, Nothing, Plan, plan
 from workbench.market.candles import CANDLE
@@ -114,7 +115,7 @@ def decide(
         seq=seq,
         open_time_ms=candle.open_time_ms,
         kind="bar",
-        target=math.nan if target is None else target,
+        target=written_target(answer.intent),
         acted=ticket is not None,
         side=ticket.side if ticket else "",
         equity=account.equity(close),

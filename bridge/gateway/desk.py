@@ -1,7 +1,8 @@
 """The order desk: sends a journaled ticket once, and does not rest until its fate is known and booked.
 
-Every way in which news of an order arrives (the reply, the user stream, a query) ends in `hear`, which books each
-execution once, by (symbol, trade id). A ticket in doubt is searched for, never sent again blindly.
+Every way in which news of an order arrives (the reply, the user stream, a query) ends in `hear`,
+which books each execution once, by (symbol, trade id). A ticket in doubt is searched for, never
+sent again blindly.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class OrderDesk:
         """Send a ticket that was just journaled; return it settled."""
         crash("after_journal")
         try:
-            report = await self._exchange.send_market_order(_order(ticket))
+            report = await self._exchange.send_market_order(order_of(ticket))
         except Refused as refusal:
             return await self._refused(book, ticket, refusal)
         except Doubt as doubt:
@@ -215,7 +216,8 @@ def _with(ticket: Ticket, status: TicketStatus, note: str) -> Ticket:
     return replace(ticket, status=status, note=note)
 
 
-def _order(ticket: Ticket) -> MarketOrder:
+def order_of(ticket: Ticket) -> MarketOrder:
+    """Return what a ticket says to the exchange."""
     return MarketOrder(
         client_order_id=ticket.client_order_id,
         symbol=ticket.symbol,

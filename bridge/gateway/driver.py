@@ -1,7 +1,8 @@
 """One instance's life: load, warm up, then for each closed candle: Bar, Decision, one commit, ticket, settled.
 
-The driver is the only one that moves its instance on, one candle after the other, so tickets of an instance never
-overlap. A dead runner is replaced and gets the same Bar again; a faulty one faults the instance.
+The driver is the only one that moves its instance on, one candle after the other, so tickets of
+an instance never overlap. A dead runner is replaced and gets the same Bar again; a faulty one
+faults the instance.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Client order ids: `wb-<tag8>-<seq base32>-<attempt>`, a pure function of instance, decision and attempt.
 
-The exchange knows at most one order a ticket by it; after a restart the same ticket asks for the same id.
+The exchange knows at most one order a ticket by it; after a restart the same ticket asks for the
+same id.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from bridge.clock import Clock, back_off
 from bridge.config import GatewayConfig, StartRequest, StopRequest
 from bridge.exchanges.base import Balance, BalanceUpdate, Exchange, StreamBroken
 from bridge.gateway import core, view
-from bridge.gateway.books import Book, Books, compile_arithmetic
+from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.driver import Driver
 from bridge.gateway.ids import new_tag
@@ -56,7 +56,6 @@ class Service:
     async def run(self) -> None:
         """Connect, take up what the journal holds, and live until cancelled. Any bug in here ends the process."""
         self._runners.warm()
-        compile_arithmetic()
         try:
             async with self._tasks:
                 await self._connect()
@@ -239,7 +238,8 @@ class Service:
         if capital_e8 > free_e8 - owned_e8:
             raise UsageError(
                 f"capital {from_e8(capital_e8)} {quote} is more than is free: the account has {from_e8(free_e8)}, "
-                f"running instances own {from_e8(owned_e8)} of it; at most {from_e8(max(0, free_e8 - owned_e8))} is left"
+                f"running instances own {from_e8(owned_e8)} of it; "
+                f"at most {from_e8(max(0, free_e8 - owned_e8))} is left"
             )
 
     def _drive(self, book: Book) -> None:

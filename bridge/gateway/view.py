@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from typing import TYPE_CHECKING
 
-from bridge.gateway.books import Book
 from bridge.journal_reader import JournalReader, StoredEvent
 from bridge.journal_rows import (
     CandleRow,
@@ -15,8 +15,11 @@ from bridge.journal_rows import (
     InstanceState,
     JsonValue,
 )
-from workbench.execution.ledger import LedgerAccount
 from workbench.market.instruments import SCALE
+
+if TYPE_CHECKING:  # the supervisor shows journals too, and needs no compiler for it
+    from bridge.gateway.books import Book
+    from workbench.execution.ledger import LedgerAccount
 
 View = dict[str, JsonValue | dict[str, JsonValue]]
 

@@ -1,0 +1,193 @@
+"""Doubles for unit tests alone: an exchange in memory whose wire can be cut, and a clock that jumps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bridge.exchanges.base import (
+    Balance,
+    BalanceUpdate,
+    Doubt,
+    Kline,
+    MarketOrder,
+    OrderReport,
+    Refused,
+    Side,
+    StreamBroken,
+    TradeReport,
+    Unanswered,
+)
+from bridge.gateway.books import Book, Books
+from bridge.journal import Journal
+from bridge.journal_rows import InstanceRow, InstanceState, Ticket, TicketStatus
+from workbench.market.instruments import SCALE, Instrument
+
+PRICE_E8 = 100 * SCALE
+ONE = Instrument("BTCUSDT", "BTC", "USDT", 10**6, 10**3, 10**3, 10**17, 10**6, 10**17, 5 * SCALE, 0)
+
+
+class JumpingClock:
+    """Sleeping is free: time moves on at once."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def wall_ms(self) -> int:
+        """Return simulated wall time."""
+        return int(self.now * 1000)
+
+    def elapsed(self) -> float:
+        """Return simulated elapsed time."""
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Jump."""
+        self.now += seconds
+
+
+@dataclass
+class MemoryExchange:
+    """Fills every market order at 100; `plan` names what happens to the next sends.
+
+    "" is filled; drop_before and drop_after lose it or its reply; refuse is a clear no.
+    """
+
+    clock: JumpingClock
+    plan: list[str] = field(default_factory=list)
+    silent_questions: int = 0
+    refusal: int = -2010
+    accepted: list[MarketOrder] = field(default_factory=list)
+    asked_absent_at: list[float] = field(default_factory=list)
+    frames: list[Kline | StreamBroken] = field(default_factory=list)
+    history: list[Kline] = field(default_factory=list)
+    resyncs: int = 0
+
+    async def send_market_order(self, order: MarketOrder) -> OrderReport:
+        """Apply the order, or do what the plan says."""
+        what = self.plan.pop(0) if self.plan else ""
+        if what == "refuse":
+            raise Refused(self.refusal, "no")
+        if what != "drop_before":
+            self.accepted.append(order)
+        if what:
+            raise Doubt(what)
+        return self.report(order)
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """Answer from what was accepted."""
+        if self.silent_questions:
+            self.silent_questions -= 1
+            raise Unanswered("silence")
+        for order in self.accepted:
+            if order.client_order_id == client_order_id:
+                return replace(self.report(order), trades=())
+        self.asked_absent_at.append(self.clock.now)
+        return None
+
+    async def trades_of(self, symbol: str, order_id: int) -> tuple[TradeReport, ...]:
+        """Return the one trade of an order."""
+        return self.report(self.accepted[order_id - 1]).trades
+
+    async def resync_clock(self) -> None:
+        """Count."""
+        self.resyncs += 1
+
+    async def klines(
+        self, symbol: str, interval: str, *, start_ms: int | None, now_ms: int, limit: int
+    ) -> list[Kline]:
+        """Return the history from a time on."""
+        return [k for k in self.history if start_ms is None or k.open_ms >= start_ms][:limit]
+
+    async def market_ms(self, symbol: str, interval: str) -> int:
+        """Return nothing that would close a candle by itself."""
+        return 0
+
+    async def kline_stream(self, symbol: str, interval: str) -> AsyncIterator[Kline | StreamBroken]:
+        """Yield the prepared frames."""
+        for frame in self.frames:
+            yield frame
+
+    async def user_stream(self) -> AsyncIterator[OrderReport | BalanceUpdate | StreamBroken]:
+        """Yield nothing."""
+        return
+        yield
+
+    async def balances(self) -> dict[str, Balance]:
+        """Return a rich account."""
+        return {"USDT": Balance(10**15, 0)}
+
+    async def instrument(self, symbol: str) -> Instrument:
+        """Return the one instrument."""
+        return ONE
+
+    async def open(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    def report(self, order: MarketOrder) -> OrderReport:
+        """Return what an accepted order became: filled in one trade, fee 10 bps of what is received."""
+        order_id = self.accepted.index(order) + 1
+        bought = order.side is Side.BUY
+        quantity_e8 = (
+            order.quote_e8 * SCALE // PRICE_E8 // 1000 * 1000 if bought else order.quantity_e8
+        )
+        received_e8 = quantity_e8 if bought else quantity_e8 * PRICE_E8 // SCALE
+        trade = TradeReport(
+            symbol=order.symbol,
+            trade_id=order_id,
+            order_id=order_id,
+            price_e8=PRICE_E8,
+            quantity_e8=quantity_e8,
+            commission_e8=received_e8 // 1000,
+            commission_asset="BTC" if bought else "USDT",
+            market_ms=5_000,
+            is_maker=False,
+        )
+        return OrderReport(
+            order.client_order_id,
+            order_id,
+            order.symbol,
+            order.side,
+            "FILLED",
+            quantity_e8,
+            5_000,
+            (trade,),
+        )
+
+
+def instance_row(name: str = "one", **changes: object) -> InstanceRow:
+    """Return a running instance with 1,000 USDT."""
+    row = InstanceRow(
+        name=name, tag="00000abc", strategy="macd", code_sha="ab" * 32, params={"fast": 3}, symbol="BTCUSDT",
+        interval="1h", capital_e8=1_000 * SCALE, late_entry="skip", started_ms=1, synthetic=True,
+        state=InstanceState.RUNNING, reason="", seq=0, bars=0, first_warm_ms=0, last_candle_ms=0, last_close=100.0,
+        last_target=0.0, strategy_state=b"state", state_layout="x", stop_policy="",
+    )  # fmt: skip
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def ticket(seq: int = 1, *, side: Side = Side.BUY, **changes: object) -> Ticket:
+    """Return a written ticket over 500 USDT or 1 BTC."""
+    made = Ticket(
+        client_order_id=f"wb-00000abc-{seq}-1", instance="one", seq=seq, attempt=1, symbol="BTCUSDT", side=side,
+        quote_e8=500 * SCALE if side is Side.BUY else 0, quantity_e8=SCALE if side is Side.SELL else 0,
+        reason="signal", candle_ms=0, target_before=0.0, status=TicketStatus.WRITTEN, order_id=0, executed_e8=0,
+        note="",
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def journal_in(folder: Path) -> Journal:
+    """Return a journal in a test's folder, whatever disk that is on."""
+    return Journal(folder / "journal.db", account="paper", allow_any_file_system=True)
+
+
+def books_with(journal: Journal, row: InstanceRow) -> tuple[Books, Book]:
+    """Return books that hold one journaled instance."""
+    journal.write(1, [row])
+    books = Books(journal)
+    return books, books.open(row, ONE)
