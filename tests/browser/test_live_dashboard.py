@@ -80,6 +80,13 @@ def test_an_instance_started_in_the_page_outlives_the_page_its_kernel_and_voila(
 
     for name, value in {"fast": "3", "slow": "7", "signal": "3"}.items():
         page.fill(f'input[name="params.macd.{name}"]', value)
+    page.fill('input[name="params.macd.fast"]', "30")
+    page.click("[data-action=start]")
+    page.wait_for_selector("[role=alert]:not([hidden])")
+    assert "fast" in page.inner_text("[role=alert]"), (
+        "the bridge's own refusal is shown in the form"
+    )
+    page.fill('input[name="params.macd.fast"]', "3")
     page.select_option("select[name=symbol]", "BTCUSDT")
     page.select_option("select[name=interval]", "1m")
     page.fill("input[name=capital]", "2000")

@@ -59,6 +59,7 @@ def test_voila_answers_nobody_without_its_token_and_hides_it_from_the_process_li
         assert "/login" in answer.url
     seen = [*psutil.Process(voila.pid).cmdline(), *psutil.Process(voila.pid).environ().values()]
     assert [text for text in seen if token in text] == []
+    assert token not in voila.log.read_text()
 
 
 def test_the_page_starts_draws_asks_and_stops_without_any_other_host(
