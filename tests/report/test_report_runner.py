@@ -128,7 +128,7 @@ def test_a_failing_cell_gives_a_failed_run_that_says_where(run: Run) -> None:
     assert "ZeroDivisionError" in index
 
 
-def test_a_killed_kernel_gives_a_failed_run(run: Run) -> None:
+async def test_a_killed_kernel_gives_a_failed_run_inside_a_running_loop_too(run: Run) -> None:
     died = run("dying")
     assert died.record.error == "code cell 3 of 3: the kernel died"
     assert died.html.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.report.kernel import KERNEL_NAME, kernel_manager
+from workbench.report.record import Value
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-Value = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ def execute(
     from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    logging.getLogger("papermill").addHandler(logging.NullHandler())  # else stderr gets it all
     log = target.with_name("kernel.log")
     manager = kernel_manager(folder=template.parent, log=log)
     error: str | None = None

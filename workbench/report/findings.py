@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from workbench.report import numbers
+from workbench.report.record import Value
 
-Value = str | int | float | bool | None
 MIME: Final = "application/vnd.workbench.findings+json"
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from workbench.errors import UsageError
+from workbench.report.record import Value
 
-Value = str | int | float | bool | None
 SECRET_WORDS: Final = ("secret", "token", "passw", "passphrase", "apikey", "api_key", "private")
 TRUTHS: Final = {"true": True, "false": False}
 

@@ -22,12 +22,13 @@ from typing import Final
 
 from workbench.data.atomic import replace_text
 from workbench.errors import UsageError
-from workbench.report import findings, parameters
 from workbench.report.execute import Execution, Limits, execute
 from workbench.report.export import to_page
+from workbench.report.findings import collect
 from workbench.report.index import refresh_index
 from workbench.report.page import external_loads
-from workbench.report.record import Record, write_record
+from workbench.report.parameters import check_names, declared
+from workbench.report.record import Record, Value, write_record
 
 NAME_RULE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 REPORTS: Final = Path("notebooks") / "reports"
@@ -61,7 +62,7 @@ class ReportRun:
 def run_report(
     name: str,
     *,
-    parameters: Mapping[str, parameters.Value] | None = None,
+    parameters: Mapping[str, Value] | None = None,
     out: Path = Path("reports"),
     now: datetime,
     notebooks: Path | None = None,
@@ -111,16 +112,16 @@ def report_folder() -> Path:
     raise UsageError(f"no folder {REPORTS} here; run this in the project's root")
 
 
-def _checked(template: Path, values: Mapping[str, parameters.Value]) -> dict[str, parameters.Value]:
-    defaults = parameters.declared(template)
-    parameters.check_names(list(values), defaults)
+def _checked(template: Path, values: Mapping[str, Value]) -> dict[str, Value]:
+    defaults = declared(template)
+    check_names(list(values), defaults)
     return {**defaults, **values}
 
 
 def _run_into(
     part: Path,
     template: Path,
-    values: dict[str, parameters.Value],
+    values: dict[str, Value],
     started: datetime,
     limits: Limits,
 ) -> Record:
@@ -140,7 +141,7 @@ def _run_into(
 def _record(
     name: str,
     execution: Execution,
-    values: dict[str, parameters.Value],
+    values: dict[str, Value],
     started: datetime,
     seconds: float,
 ) -> Record:
@@ -152,7 +153,7 @@ def _record(
         started=started.isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
         parameters=values,
-        findings=findings.collect(outputs),
+        findings=collect(outputs),
         cell_seconds=execution.cell_seconds,
         versions=versions(),
     )
