@@ -46,7 +46,10 @@ CAUSES = (
         r"|[Uu]nreachable|[Pp]roxy",
         NO_NETWORK,
     ),
-    (r"No matching distribution|Wheels are required", "a locked package has no wheel for this machine"),
+    (
+        r"No matching distribution|Wheels are required",
+        "a locked package has no wheel for this machine",
+    ),
     (r"ensurepip", "this Python cannot make environments; on Debian: apt-get install python3-venv"),
 )
 
