@@ -72,9 +72,6 @@ def connect_from_environment() -> ControlClient:
     """Return a client for WORKBENCH_BRIDGE_URL, or for the supervisor that WORKBENCH_HOME names."""
     from bridge.client import BridgeClient
 
-    url = os.environ.get("WORKBENCH_BRIDGE_URL")
-    if url:
-        client = BridgeClient(url, os.environ.get("WORKBENCH_BRIDGE_TOKEN", ""))
-    else:
-        client = BridgeClient.from_home()
+    url, token = (os.environ.get(f"WORKBENCH_BRIDGE_{part}", "") for part in ("URL", "TOKEN"))
+    client = BridgeClient(url, token) if url else BridgeClient.from_home()
     return cast("ControlClient", client)  # its JSON is what the TypedDicts here describe

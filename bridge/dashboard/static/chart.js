@@ -162,7 +162,8 @@ async function render({ model, el }) {
     last = bars[bars.length - 1] ?? null;
     drawLines(rows(model.get("line_values")));
     const shown = model.get("visible_bars");
-    if (times.length) chart.timeScale().setVisibleLogicalRange({ from: times.length - shown, to: times.length + 4 });
+    const from = Math.min(times.length - 60, Math.max(0, times.length - shown)); // few candles fill the width
+    if (times.length) chart.timeScale().setVisibleLogicalRange({ from, to: times.length + 4 });
     read(last);
     describe();
     placeMarkers();
