@@ -1,8 +1,8 @@
-"""Named places where a test may let the process die as by `kill -9`, once.
+"""Named places where a test may let the process die as by `kill -9`, once each.
 
-`WORKBENCH_CRASH_AT=after_journal` arms one name. A marker file in the home is written first, so
-that the restarted process passes the same place unharmed. Without the variable every call is a
-dictionary look-up.
+`WORKBENCH_CRASH_AT=after_journal,after_send` arms names. A marker file in the home is written
+first, so that the restarted process passes the same place unharmed. Without the variable every
+call is a look-up in an empty set.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ POINTS = (
     "after_book",
     "before_void",
 )
-_ARMED = os.environ.get("WORKBENCH_CRASH_AT", "")
+_ARMED = frozenset(filter(None, os.environ.get("WORKBENCH_CRASH_AT", "").split(",")))
 
 
 def crash(point: str) -> None:
     """Die here if this point is armed and has not been used."""
-    if point != _ARMED:
+    if point not in _ARMED:
         return
     marker = home() / f"crashed-at-{point}"
     try:

@@ -83,10 +83,9 @@ class Door:
         raise UsageError(f"unknown method {method!r}")
 
     def _page(self, params: Mapping[str, Any]) -> list[view.View]:
-        name = params["name"]
-        if name not in self._service.books.by_name:
+        name, journal = params["name"], self._service.books.journal
+        if all(row.name != name for row in journal.instances()):
             raise UsageError(f"no instance {name!r} on account {self._service.config.account}")
-        journal = self._service.books.journal
         return view.page(journal, name, params["what"], params["after"], int(params["limit"]))
 
 

@@ -92,8 +92,14 @@ class Service:
         }
 
     def instance_views(self) -> list[view.View]:
-        """Return all instances as GET /v1/state tells them."""
-        return [self._view(book) for book in self.books.by_name.values()]
+        """Return all instances as GET /v1/state tells them; not yet connected, as the journal does."""
+        account, venue = self.config.account, self.config.venue.name
+        return [
+            self._view(self.books.by_name[row.name])
+            if row.name in self.books.by_name
+            else view.unreachable(account, venue, row)
+            for row in self.books.journal.instances()
+        ]
 
     async def settled(self, name: str, candle_ms: int, timeout: float) -> view.View:
         """Return the instance once it has decided on that candle and all its orders are settled."""
@@ -168,7 +174,7 @@ class Service:
             self.trouble = str(error)
 
     async def _start(self, request: StartRequest) -> tuple[int, view.View]:
-        if request.name in self.books.by_name:
+        if any(row.name == request.name for row in self.books.journal.instances()):
             raise Conflict(
                 f"an instance named {request.name!r} exists already; choose another name"
             )
@@ -284,6 +290,10 @@ class Service:
         try:
             return self.books.by_name[name]
         except KeyError:
+            if not self.connected:
+                raise ExchangeError(
+                    f"account {self.config.account} is not connected: {self.trouble}"
+                ) from None
             known = ", ".join(self.books.by_name) or "none"
             raise UsageError(
                 f"no instance {name!r} on account {self.config.account}; known: {known}"

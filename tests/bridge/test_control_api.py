@@ -69,7 +69,6 @@ def ask(stage: Stage, method: str, path: str, **headers: str | None) -> tuple[in
         ({"Authorization": "Bearer wrong"}, 401),
         ({"Authorization": "Basic abc"}, 401),
         ({"Host": "evil.example:80"}, 403),
-        ({"Host": None}, 403),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
     ],
