@@ -195,3 +195,23 @@ def _kill_while_writing(folder: Path, delay: float) -> None:
     os.kill(writer.pid, signal.SIGKILL)
     writer.wait(timeout=20)
     writer.stdout.close()
+
+
+def test_every_candle_knows_where_it_came_from(tmp_path: Path) -> None:
+    series, frame = series_in(tmp_path), candle_frame(30)
+    series.add(frame.head(10), collected_ms=0, provenance="one")
+    series.add(frame.slice(5, 15), collected_ms=0, provenance="another")
+    told = frame.slice(20).with_columns(provenance=pl.lit("a third"))
+    series.add(told, collected_ms=0, provenance="not asked")
+    found = series.provenance().select("provenance", "candles").rows()
+    assert found == [("one", 10), ("another", 10), ("a third", 10)]
+    assert series.scan().collect().columns == frame.columns
+
+
+def test_a_file_of_before_provenance_was_kept_can_still_be_added_to(tmp_path: Path) -> None:
+    series, frame = series_in(tmp_path), candle_frame(30)
+    series.folder.mkdir(parents=True)
+    frame.head(10).write_parquet(series.folder / "candles.parquet")
+    series.add(frame, collected_ms=0, provenance="one")
+    assert series.scan().collect().equals(frame)
+    assert series.provenance().select("provenance", "candles").rows() == [(None, 10), ("one", 20)]

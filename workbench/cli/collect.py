@@ -89,7 +89,10 @@ def _names(text: str) -> list[str]:
 def _line(one: Collected) -> str:
     gaps = f"{one.gaps} gaps ({one.missing} candles missing)" if one.gaps else "no gaps"
     revised = f", {one.revised} came again with other numbers" if one.revised else ""
-    return (
+    line = (
         f"{one.symbol} {one.interval}: {one.new:,} new, {one.rows:,} stored from {one.first} "
         f"to {one.last}, {gaps}{revised}"
     )
+    found = [f"{kind} {count:,}" for kind, count in one.warnings.items()]
+    said = [f"warnings: {', '.join(found)}; see `workbench data check`"] if found else []
+    return "\n  ".join([line, *said, *one.declared])

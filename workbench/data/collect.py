@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass
 import polars as pl
 
 from workbench.data.catalogue import refuse_symbol
-from workbench.data.sources.base import Source
+from workbench.data.manifest import noted_declarations
+from workbench.data.schema import marked
+from workbench.data.sources.base import Source, declared_by
 from workbench.data.store import Added, Store, StoredSeries
 from workbench.data.times import iso
 from workbench.errors import DataError, UsageError
@@ -38,6 +40,8 @@ class Collected:
     first: str | None
     last: str | None
     sha256: str
+    warnings: dict[str, int]
+    declared: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
         """Return the values for JSON."""
@@ -121,7 +125,7 @@ def _collect_series(
     with tqdm(desc=label, unit=" candles", unit_scale=True, disable=not progress) as bar:
         for start_ms, end_ms in ranges:
             pages = source.fetch(series.symbol, series.timeframe, start_ms, end_ms)
-            for batch in _batches(pages):
+            for batch in _batches(pages, source.description):
                 added = series.add(batch, collected_ms=clock_ms())
                 done = Added(
                     done.new + added.new, done.known + added.known, done.revised + added.revised
@@ -132,16 +136,21 @@ def _collect_series(
             f"{label}: {source.description} has no closed candle between {iso(since_ms)} and "
             f"{iso(until_ms)}; widen the window"
         )
-    series.seal(source=source.description, asked=ranges, collected_ms=clock_ms())
+    series.seal(
+        source=source.description,
+        asked=ranges,
+        declared=declared_by(source, series.symbol, series.timeframe),
+        collected_ms=clock_ms(),
+    )
     return _summary(series, done)
 
 
-def _batches(pages: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Join pages, so that a file is rewritten once for many of them."""
+def _batches(pages: Iterator[pl.DataFrame], provenance: str) -> Iterator[pl.DataFrame]:
+    """Join pages, marked with their provenance, so that a file is rewritten once for many."""
     waiting: list[pl.DataFrame] = []
     try:
         for page in pages:
-            waiting.append(page)
+            waiting.append(marked(page, provenance))
             if sum(len(one) for one in waiting) >= _BATCH_ROWS:
                 yield pl.concat(waiting)
                 waiting = []
@@ -157,6 +166,7 @@ def _summary(series: StoredSeries, done: Added) -> Collected:
     manifest = series.manifest() or {}
     gaps = manifest.get("gaps")
     first, last = manifest.get("first"), manifest.get("last")
+    warnings = manifest.get("warnings")
     return Collected(
         venue=series.venue,
         symbol=series.symbol,
@@ -170,4 +180,6 @@ def _summary(series: StoredSeries, done: Added) -> Collected:
         first=str(first) if first else None,
         last=str(last) if last else None,
         sha256=str(manifest.get("sha256", "")),
+        warnings=dict(warnings) if isinstance(warnings, dict) else {},
+        declared=tuple(one.message for one in noted_declarations(manifest)),
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from workbench.data.resample import closing_time, opening_time
-from workbench.data.schema import PRICES
+from workbench.data.schema import PRICES, SCHEMA
 from workbench.data.times import iso
 from workbench.errors import DataError
 from workbench.market.timeframes import Timeframe, parse_timeframe
@@ -134,7 +134,8 @@ def with_causes(report: Report, cause_of: Callable[[Gap], str]) -> Report:
 
 def _errors(frame: pl.DataFrame, interval: Timeframe, now_ms: int | None) -> Iterator[Finding]:
     time, ms = pl.col("open_time"), pl.col("open_time").dt.epoch("ms")
-    numbers = [name for name in frame.columns if name not in ("symbol", "open_time")]
+    values = [name for name in SCHEMA if name not in ("symbol", "open_time")]
+    numbers = [name for name in values if name in frame.columns]
     floats = [name for name in numbers if frame.schema[name].is_float()]
     body_top, body_bottom = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
     rules: list[tuple[str, pl.Expr, str]] = [

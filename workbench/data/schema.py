@@ -28,6 +28,9 @@ RAW: dict[str, pl.DataType] = {
     "taker_buy_quote": pl.Float64(),
 }
 SCHEMA = REQUIRED | RAW
+PROVENANCE = "provenance"  # where a stored candle came from: a mark beside the schema, not a value
+REPAIRED = "repaired from "  # how the mark begins where another source filled a hole
+STORED = SCHEMA | {PROVENANCE: pl.String()}
 
 
 def conformed(
@@ -54,6 +57,13 @@ def conformed(
         if name in found or name == "symbol"
     ]
     return lazy.select(*columns, *keep)
+
+
+def marked(frame: pl.DataFrame, provenance: str | None) -> pl.DataFrame:
+    """Return the frame with where its candles came from; a mark that is there already stays."""
+    if PROVENANCE in frame.columns:
+        return frame
+    return frame.with_columns(pl.lit(provenance, pl.String).alias(PROVENANCE))
 
 
 def empty_frame() -> pl.DataFrame:

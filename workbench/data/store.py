@@ -19,20 +19,20 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from workbench.data import atomic
 from workbench.data.files import interval_folder
-from workbench.data.quality import Gap, check
-from workbench.data.schema import REQUIRED, SCHEMA, empty_frame
+from workbench.data.manifest import Asking, described, noted_causes, same_but_for_time
+from workbench.data.quality import Finding, check
+from workbench.data.schema import PROVENANCE, REQUIRED, SCHEMA, STORED, marked
 from workbench.data.times import iso
 from workbench.errors import DataError
 from workbench.market.timeframes import HOUR_MS, Timeframe
 
-FORMAT = 1
 _MANIFEST, _REVISIONS = "manifest.json", "revisions.jsonl"
 
 
@@ -73,22 +73,37 @@ class StoredSeries:
 
     def scan(self) -> pl.LazyFrame:
         """Return the candles lazily, oldest first."""
-        paths = self._paths()
-        if not paths:
-            return empty_frame().lazy()
-        return pl.scan_parquet(paths, hive_partitioning=False)
+        return self._marked().select(list(SCHEMA))
+
+    def provenance(self) -> pl.DataFrame:
+        """Return where the candles came from: provenance, candles, first, last (opening times).
+
+        One row a source, the one of the earliest candle first; null where nobody noted it.
+        """
+        time = pl.col("open_time")
+        return (
+            self._marked()
+            .group_by(PROVENANCE)
+            .agg(candles=pl.len(), first=time.min(), last=time.max())
+            .sort("first")
+            .collect()
+        )
 
     def opening_times(self) -> list[int]:
         """Return the opening time of every stored candle in milliseconds."""
         return self.scan().select("open_time").collect()["open_time"].to_physical().to_list()
 
-    def add(self, frame: pl.DataFrame, *, collected_ms: int) -> Added:
+    def add(
+        self, frame: pl.DataFrame, *, collected_ms: int, provenance: str | None = None
+    ) -> Added:
         """Add the candles that are not there yet; `collected_ms` is the time of collection.
 
+        Each is kept with its provenance: the frame's own column of that name, else the argument.
         The frame must be free of quality errors. Raises DataError where it is not, or where the
         disk refuses; what was stored before is intact in either case.
         """
         check(frame, self.timeframe).refuse(f"{self.symbol} {self.timeframe}")
+        frame = marked(frame, provenance)
         frame = _full(frame, self.symbol)
         with self._locked():
             outcomes = [
@@ -102,17 +117,23 @@ class StoredSeries:
         )
 
     def seal(
-        self, *, source: str, collected_ms: int, asked: Sequence[tuple[int, int]] = ()
+        self,
+        *,
+        source: str,
+        collected_ms: int,
+        asked: Sequence[tuple[int, int]] = (),
+        declared: Sequence[Finding] = (),
     ) -> bool:
         """Rewrite the manifest from the candles; return whether it changed.
 
         `asked` are the stretches [start, end) for which the source was just asked: a gap inside one
-        of them is absent there. Nothing is written where all but the time is as it was.
+        of them is absent there. `declared` are the warnings that the source gave with its candles.
+        Nothing is written where all but the time is as it was.
         """
         with self._locked():
             before = self.manifest()
-            after = self._described(source, collected_ms, _Causes(before, source, asked))
-            if before is not None and _without_time(before) == _without_time(after):
+            after = self._described(before, Asking(source, asked, declared), collected_ms)
+            if before is not None and same_but_for_time(before, after):
                 return False
             text = json.dumps(after, indent=1, ensure_ascii=False, sort_keys=True)
             atomic.replace_text(self.folder / _MANIFEST, text + "\n")
@@ -142,12 +163,23 @@ class StoredSeries:
             return []
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
+    def _marked(self) -> pl.LazyFrame:
+        """Return the candles with their provenance; null in files of a version that had none."""
+        paths = self._paths()
+        if not paths:
+            return pl.LazyFrame(schema=STORED)
+        return pl.scan_parquet(
+            paths, schema=pl.Schema(STORED), hive_partitioning=False, missing_columns="insert"
+        )
+
     def _paths(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("*.parquet") if not p.name.startswith("."))
 
     def _add_period(self, name: str, piece: pl.DataFrame, collected_ms: int) -> Added:
         path = self.folder / f"{name}.parquet"
-        stored = pl.read_parquet(path, hive_partitioning=False) if path.exists() else piece.clear()
+        stored = piece.clear()
+        if path.exists():
+            stored = marked(pl.read_parquet(path, hive_partitioning=False), None)
         fresh = piece.join(stored, on="open_time", how="anti")
         again = piece.join(stored, on="open_time", how="semi")
         revised = _differing(stored, again)
@@ -177,26 +209,23 @@ class StoredSeries:
 
     def gap_causes(self) -> dict[int, str]:
         """Return what the manifest says of each gap, by the time of its first missing candle."""
-        return _noted_causes(self.manifest())
+        return noted_causes(self.manifest())
 
-    def _described(self, source: str, collected_ms: int, causes: _Causes) -> dict[str, object]:
+    def _described(
+        self, before: dict[str, object] | None, asking: Asking, collected_ms: int
+    ) -> dict[str, object]:
         frame = self.scan().collect()
-        report = check(frame, self.timeframe)
-        return {
-            "format": FORMAT,
-            "venue": self.venue,
-            "symbol": self.symbol,
-            "interval": self.timeframe.name,
-            "source": source,
-            "first": None if report.first_ms is None else iso(report.first_ms),
-            "last": None if report.last_ms is None else iso(report.last_ms),
-            "rows": report.rows,
-            "missing": report.missing,
-            "gaps": [_gap_dict(gap, causes.of(gap)) for gap in report.gaps],
-            "revisions": len(self.revisions()),
-            "sha256": sha256_of(frame),
-            "collected": iso(collected_ms),
-        }
+        identity = {"venue": self.venue, "symbol": self.symbol, "interval": self.timeframe.name}
+        return described(
+            identity,
+            check(frame, self.timeframe),
+            before=before,
+            asking=asking,
+            provenance=self.provenance(),
+            revisions=len(self.revisions()),
+            sha256=sha256_of(frame),
+            collected_ms=collected_ms,
+        )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -253,8 +282,8 @@ def _full(frame: pl.DataFrame, symbol: str) -> pl.DataFrame:
         raise DataError(f"{symbol}: no column {', '.join(missing)}")
     return frame.select(
         pl.col(name) if name in frame.columns else pl.lit(None, wanted).alias(name)
-        for name, wanted in SCHEMA.items()
-    ).cast(pl.Schema(SCHEMA))
+        for name, wanted in STORED.items()
+    ).cast(pl.Schema(STORED))
 
 
 def _by_period(frame: pl.DataFrame, timeframe: Timeframe) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -284,38 +313,3 @@ def _values(row: dict[str, object]) -> dict[str, object]:
 
 def _revision_key(revision: Mapping[str, object]) -> str:
     return json.dumps([revision["open_time"], revision["came"]])
-
-
-def _gap_dict(gap: Gap, cause: str) -> dict[str, object]:
-    shown = asdict(gap) | {"cause": cause}
-    return shown | {
-        "first_missing": iso(gap.first_missing_ms),
-        "last_missing": iso(gap.last_missing_ms),
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Causes:
-    """What is known of gaps: that the source was asked for them just now, or what was noted before."""
-
-    manifest: dict[str, object] | None
-    source: str
-    asked: Sequence[tuple[int, int]]
-
-    def of(self, gap: Gap) -> str:
-        """Return the cause of a gap."""
-        for start_ms, end_ms in self.asked:
-            if start_ms <= gap.first_missing_ms and gap.last_missing_ms < end_ms:
-                return f"absent at {self.source}"
-        return _noted_causes(self.manifest).get(gap.first_missing_ms, gap.cause)
-
-
-def _noted_causes(manifest: dict[str, object] | None) -> dict[int, str]:
-    gaps = manifest.get("gaps") if manifest else None
-    if not isinstance(gaps, list):
-        return {}
-    return {int(gap["first_missing_ms"]): str(gap["cause"]) for gap in gaps}
-
-
-def _without_time(manifest: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in manifest.items() if key != "collected"}

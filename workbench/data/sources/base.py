@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
+from workbench.data.quality import Finding
 from workbench.market.timeframes import Timeframe
 
 
@@ -30,3 +31,16 @@ class Source(Protocol):
         request the source refuses, DataError for candles that cannot be right and ExchangeError
         where the source does not answer as it should.
         """
+
+
+@runtime_checkable
+class Declaring(Protocol):
+    """A source that found something out about its candles while it fetched them."""
+
+    def declared(self, symbol: str, timeframe: Timeframe) -> tuple[Finding, ...]:
+        """Return the warnings about one series that no check of its candles alone can find."""
+
+
+def declared_by(source: Source, symbol: str, timeframe: Timeframe) -> tuple[Finding, ...]:
+    """Return what a source declared about a series it has fetched; most declare nothing."""
+    return source.declared(symbol, timeframe) if isinstance(source, Declaring) else ()
