@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from aiohttp import WSCloseCode, WSMessageTypeError, web
 
 PING_S = 20.0
+CLOSE_S = 1.0  # how long a client may take to say goodbye
 BACKLOG_FRAMES = 20_000
-POLICY = WSCloseCode.POLICY_VIOLATION
 
 
 class Connection:
@@ -66,7 +66,7 @@ class Connection:
 @asynccontextmanager
 async def accepted(request: web.Request) -> AsyncIterator[Connection]:
     """Accept a WebSocket and end it in every case."""
-    socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=1 << 20)
+    socket = web.WebSocketResponse(heartbeat=PING_S, timeout=CLOSE_S, max_msg_size=1 << 20)
     await socket.prepare(request)
     connection = Connection(socket)
     try:

@@ -7,6 +7,7 @@ WebSocket API under /ws-api/v3, the operator's routes under /admin.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -109,7 +110,8 @@ async def listening(exchange: Exchange) -> AsyncIterator[Running]:
             await site.start()
         except OSError as error:
             raise UsageError(
-                f"port {settings.port} on {HOST}: {error.strerror}; pass --port 0 for a free one"
+                f"port {settings.port} on {HOST}: {os.strerror(error.errno or 0)}; "
+                "pass --port 0 for a free one"
             ) from None
         if settings.pace is Pace.TIME:
             player = asyncio.create_task(pace.run(exchange.venue, exchange.clock))

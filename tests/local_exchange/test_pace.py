@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,11 +12,11 @@ from bridge.local_exchange.accounts import Accounts, generate
 from bridge.local_exchange.replay import Played
 from bridge.local_exchange.settings import Pace, Settings
 from bridge.local_exchange.venue import Venue
-from tests.local_exchange.conftest import FIRST, START_MS, SYMBOL, Opener, made_up
+from tests.local_exchange.conftest import FIRST, START_MS, Opener, made_up
 from workbench.execution.matching.tape import Tape
 from workbench.execution.orders import Report
 from workbench.market.candles import Candles
-from workbench.market.instruments import instrument
+from workbench.market.instruments import KNOWN, instrument
 
 
 class VirtualClock:
@@ -40,21 +42,26 @@ class Diary:
         self._clock = clock
         self.opens: list[float] = []
         self.times: list[float] = []
+        self.market_ms: list[int] = []
 
     def on_print(self, symbol: str, played: Played) -> None:
         self.times.append(self._clock.now - 100.0)
+        self.market_ms.append(played.printed.time_ms)
         if played.opens:
             self.opens.append(self._clock.now - 100.0)
 
     def on_reports(self, reports: tuple[Report, ...], now_ms: int) -> None: ...
 
 
-async def played(candles: Candles, *, speed: float, hold_s: float) -> Diary:
+async def played(*series: Candles, speed: float, hold_s: float) -> Diary:
     clock = VirtualClock()
     diary = Diary(clock)
     settings = Settings(speed=speed, hold_s=hold_s)
-    rules = (instrument(SYMBOL), Tape(candles), candles.first)
-    venue = Venue(settings, Accounts(generate(1)), {SYMBOL: rules}, diary)
+    markets = {
+        name: (instrument(name), Tape(replace(candles, symbol=name)), candles.first)
+        for name, candles in zip(KNOWN, series, strict=False)
+    }
+    venue = Venue(settings, Accounts(generate(1)), markets, diary)
     await pace.run(venue, clock)
     assert venue.ended
     return diary
@@ -78,6 +85,22 @@ async def test_a_gap_in_the_tape_is_not_waited_for() -> None:
     candles = Candles(whole.symbol, whole.timeframe, kept, FIRST, whole.source)
     diary = await played(candles, speed=60, hold_s=0.0)
     assert diary.opens == pytest.approx([1.0, 2.0, 3.0], abs=0.01)
+
+
+async def test_symbols_share_one_market_clock() -> None:
+    both = made_up(FIRST + 5), made_up(FIRST + 5, seed=2)
+    diary = await played(*both, speed=60, hold_s=0.05)
+    assert diary.market_ms == sorted(diary.market_ms)
+    assert diary.opens == pytest.approx([1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0], abs=0.001)
+
+
+async def test_a_gap_of_one_symbol_alone_is_waited_out() -> None:
+    whole = made_up(FIRST + 5)
+    kept = np.delete(whole.records, FIRST + 2)
+    gappy = Candles(whole.symbol, whole.timeframe, kept, FIRST, whole.source)
+    diary = await played(gappy, made_up(FIRST + 5, seed=2), speed=60, hold_s=0.0)
+    assert diary.market_ms == sorted(diary.market_ms)
+    assert diary.opens == pytest.approx([1.0, 1.0, 2.0, 3.0, 3.0, 4.0, 4.0], abs=0.001)
 
 
 async def test_the_replay_moves_by_itself_and_cannot_be_stepped(open_exchange: Opener) -> None:
