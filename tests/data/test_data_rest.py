@@ -11,7 +11,8 @@ import pytest
 from tests.data.conftest import JANUARY_2024_MS, candle_frame
 from tests.data.klines_server import Fault, KlinesServer, half_json, html
 from workbench.data.collect import Collected, collect
-from workbench.data.sources.binance_rest import BinanceRest, Patience
+from workbench.data.sources.binance_rest import BinanceRest
+from workbench.data.sources.patience import Patience
 from workbench.data.store import Store
 from workbench.errors import DataError, ExchangeError, UsageError
 from workbench.market.timeframes import TIMEFRAMES, parse_timeframe
@@ -45,7 +46,9 @@ def fetch(server: KlinesServer, waits: list[float]) -> Fetch:
     def run(
         start_ms: int = JANUARY_2024_MS, end_ms: int = END_MS, symbol: str = "BTCUSDT"
     ) -> pl.DataFrame:
-        source = BinanceRest(server.url, Patience(sleep=waits.append, timeout_s=5))
+        source = BinanceRest(
+            server.url, Patience(sleep=waits.append, chance=lambda: 0.5, timeout_s=5)
+        )
         pages = list(source.fetch(symbol, TIMEFRAMES["1h"], start_ms, end_ms))
         source.close()
         return pl.concat(pages) if pages else candle_frame(1).clear()
@@ -190,7 +193,9 @@ def test_an_unknown_symbol_and_a_start_in_the_future_are_the_callers_fault(fetch
 
 
 def test_a_server_that_is_not_there_is_one_clear_error(waits: list[float]) -> None:
-    source = BinanceRest("http://127.0.0.1:9", Patience(attempts=3, sleep=waits.append))
+    source = BinanceRest(
+        "http://127.0.0.1:9", Patience(attempts=3, sleep=waits.append, chance=lambda: 0.5)
+    )
     with pytest.raises(ExchangeError, match="gave up after 3 attempts, the last: ConnectError"):
         list(source.fetch("BTCUSDT", TIMEFRAMES["1h"], JANUARY_2024_MS, END_MS))
     assert waits == [0.5, 1.0]

@@ -11,11 +11,8 @@ past times, only a candle that has a later one behind it counts as closed.
 from __future__ import annotations
 
 import json
-import re
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +20,8 @@ import numpy as np
 import polars as pl
 
 from workbench.data.schema import OPEN_TIME, RAW
+from workbench.data.sources.address import is_loopback, refuse_address, venue_of
+from workbench.data.sources.patience import Patience
 from workbench.data.times import iso
 from workbench.errors import DataError, ExchangeError, UsageError
 from workbench.market.timeframes import Timeframe
@@ -30,27 +29,11 @@ from workbench.market.timeframes import Timeframe
 BASE_URL = "https://api.binance.com"
 PAGE = 1_000
 _WEIGHT_HEADER = "x-mbx-used-weight-1m"
-_MAINNET = re.compile(r"api(-gcp|\d)?\.binance\.com|data-api\.binance\.vision")
-_VENUES = {"testnet.binance.vision": "testnet", "demo-api.binance.com": "demo"}
 _DECIMALS = {"open": 1, "high": 2, "low": 3, "close": 4, "volume": 5} | {
     "quote_volume": 7,
     "taker_buy_base": 9,
     "taker_buy_quote": 10,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long the source waits and how often it tries; `sleep` is handed in."""
-
-    attempts: int = 6
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 60.0
-    longest_ban_s: float = 300.0
-    timeout_s: float = 20.0
-    weight_per_minute: int = 6_000
-    weight_share: float = 0.8
-    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(slots=True)
@@ -63,21 +46,12 @@ class BinanceRest:
     _http: httpx.Client | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise UsageError(f"--base-url {self.base_url!r} is not an address like {BASE_URL}")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise UsageError(
-                f"--base-url {self.base_url!r}: plain http is for loopback only; use https"
-            )
+        refuse_address(self.base_url, option="--base-url", example=BASE_URL)
 
     @property
     def venue(self) -> str:
         """Return the venue that the host stands for; an unknown host stands for itself."""
-        host = urlsplit(self.base_url).hostname or ""
-        if _is_loopback(host):
-            return "local"
-        return _VENUES.get(host, "binance" if _MAINNET.fullmatch(host) else host)
+        return venue_of(self.base_url)
 
     @property
     def description(self) -> str:
@@ -176,7 +150,7 @@ class BinanceRest:
 
     def _client(self) -> httpx.Client:
         if self._http is None:
-            own = _is_loopback(urlsplit(self.base_url).hostname or "")
+            own = is_loopback(self.base_url)
             self._http = httpx.Client(
                 base_url=self.base_url.rstrip("/"),
                 timeout=self.patience.timeout_s,
@@ -187,8 +161,7 @@ class BinanceRest:
 
     def _wait(self, attempt: int, trouble: str) -> None:
         if trouble not in ("HTTP 418", "HTTP 429"):  # those have waited as they were told
-            wait = self.patience.first_wait_s * 2 ** (attempt - 1)
-            self.patience.sleep(min(wait, self.patience.longest_wait_s))
+            self.patience.back_off(attempt)
 
     def _obey(self, answer: httpx.Response) -> None:
         told = answer.headers.get("retry-after", "")
@@ -304,12 +277,3 @@ def _closed(frame: pl.DataFrame, timeframe: Timeframe, now_ms: int) -> pl.DataFr
         return frame
     open_now = timeframe.floor(now_ms)
     return frame.filter(pl.col("open_time").dt.epoch("ms") < open_now)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
