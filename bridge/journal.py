@@ -15,10 +15,18 @@ import math
 import os
 import sqlite3
 import sys
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
-from bridge.journal_reader import GENESIS, JournalReader, StoredEvent, chained, event_json
+from bridge.journal_reader import (
+    GENESIS,
+    JournalReader,
+    StoredEvent,
+    chained,
+    event_json,
+    stored_event,
+)
 from bridge.journal_rows import (
     CandleRow,
     CommandRow,
@@ -32,6 +40,7 @@ from bridge.journal_rows import (
 from workbench.errors import DataError, UsageError
 
 VERSION = 1
+KEPT_ALARMS = 5
 # A journal there would be lost at a power cut, or written by two machines at once.
 REFUSED_FILE_SYSTEMS = frozenset(
     {
@@ -112,6 +121,7 @@ class Journal(JournalReader):
             self._create(account)
         self._demand_sound(account)
         self._head = self._last_hash()
+        self.alarms: deque[str] = deque(self._newest_alarms(), maxlen=KEPT_ALARMS)
 
     def write(self, time_ms: int, rows: Iterable[Row]) -> list[StoredEvent]:
         """Commit all rows in one durable transaction and return its events. Raises sqlite3.Error."""
@@ -130,6 +140,7 @@ class Journal(JournalReader):
             self._db.execute("ROLLBACK")
             raise
         self._head = head
+        self.alarms.extend(_alarm(event) for event in stored if event.kind == "alarm")
         return stored
 
     def _append(self, event: Event, time_ms: int, head: bytes) -> tuple[StoredEvent, bytes]:
@@ -179,9 +190,19 @@ class Journal(JournalReader):
                 f"journal {self.path} belongs to account {meta.get('account')!r}, not {account!r}; do not copy journals"
             )
 
+    def _newest_alarms(self) -> list[str]:
+        rows = self._db.execute(
+            "SELECT * FROM events WHERE kind = 'alarm' ORDER BY seq DESC LIMIT ?", (KEPT_ALARMS,)
+        )
+        return [_alarm(stored_event(row)) for row in rows.fetchall()[::-1]]
+
     def _last_hash(self) -> bytes:
         row = self._db.execute("SELECT hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
         return row[0] if row else GENESIS
+
+
+def _alarm(event: StoredEvent) -> str:
+    return f"{event.instance}: {json.loads(event.data)['reason']}"
 
 
 def _writer(path: Path) -> sqlite3.Connection:

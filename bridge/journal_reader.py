@@ -119,7 +119,7 @@ class JournalReader:
         rows = self._db.execute(
             "SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
         )
-        return [_event(row) for row in rows]
+        return [stored_event(row) for row in rows]
 
     def last_seq(self) -> int:
         """Return the seq of the newest event, 0 in an empty journal."""
@@ -129,7 +129,7 @@ class JournalReader:
         """Return the seq of the first event that does not fit the chain, or None when all do."""
         head, expected = GENESIS, 1
         for row in self._all_events():
-            head = chained(head, event_json(_event(row)))
+            head = chained(head, event_json(stored_event(row)))
             if row["seq"] != expected or row["hash"] != head:
                 return expected
             expected += 1
@@ -150,7 +150,8 @@ def chained(head: bytes, entry: bytes) -> bytes:
     return hashlib.sha256(head + entry).digest()
 
 
-def _event(row: sqlite3.Row) -> StoredEvent:
+def stored_event(row: sqlite3.Row) -> StoredEvent:
+    """Return a row of the events table."""
     return StoredEvent(
         row["seq"], row["time_ms"], row["market_ms"], row["instance"], row["kind"], row["data"]
     )

@@ -136,7 +136,7 @@ class DecisionRow:
     quantity: float
     late: bool
     note: str
-    intent: bytes
+    intent: bytes  # zlib: nearly all of a record is an empty ladder
     state_sha: str
 
 

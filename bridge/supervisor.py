@@ -18,12 +18,16 @@ from importlib.metadata import version
 from typing import Any
 
 from bridge.clock import Clock
-from bridge.config import StartRequest, venue
+from bridge.config import StartRequest, Venue, venue
 from bridge.gateway_link import Reply, Unreachable
 from bridge.home import home
 from bridge.keeper import Keeper
 from bridge.vault import Vault
 from workbench.errors import UsageError, WorkbenchError
+
+LOOK_AT_VAULT_EVERY = 3.0
+# With a locked vault no gateway is started, so nobody asks where it would trade.
+NOWHERE = Venue(name="local", rest="", stream="", ws_api="")
 
 
 class Supervisor:
@@ -42,13 +46,13 @@ class Supervisor:
         self._strategies: asyncio.Task[list[dict[str, Any]]] | None = None
 
     async def run(self) -> None:
-        """Keep all gateways alive, for ever."""
-        self._strategies = asyncio.create_task(_describe_strategies())
-        self._find_accounts()
+        """Keep all gateways alive, for ever; a key that is added to the vault gets one within seconds."""
         async with asyncio.TaskGroup() as group:
-            for keeper in self._keepers.values():
-                group.create_task(keeper.keep())
-            group.create_task(asyncio.Event().wait())
+            while True:
+                for keeper in self._new_keepers():
+                    group.create_task(keeper.keep())
+                await self._clock.sleep(LOOK_AT_VAULT_EVERY)
+                self._describe()  # late, so that it does not slow down the gateways' start
 
     async def end(self) -> None:
         """End the gateways, where their lifetime is bound to this process."""
@@ -71,11 +75,10 @@ class Supervisor:
 
     async def strategies(self) -> list[dict[str, Any]]:
         """Return the forms of all strategies; a process of its own imports them."""
-        assert self._strategies is not None
         try:
-            return await asyncio.shield(self._strategies)
+            return await asyncio.shield(self._describe())
         except WorkbenchError:
-            self._strategies = asyncio.create_task(_describe_strategies())
+            self._strategies = None
             raise
 
     async def start(self, request: StartRequest, body: dict[str, Any]) -> Reply:
@@ -132,18 +135,27 @@ class Supervisor:
                 return keeper
         raise UsageError(f"no instance {name!r}; known: {', '.join(names) or 'none'}")
 
-    def _find_accounts(self) -> None:
-        """Make a keeper for every key of the vault, or, locked, for every account that has a journal."""
-        if self._vault is None:
-            for folder in sorted((home() / "accounts").glob("*/journal.db")):
-                self._add(folder.parent.name, "local", locked=True)
-            return
-        for entry in self._vault.names():
-            self._add(entry.name, entry.venue, locked=False)
+    def _describe(self) -> asyncio.Task[list[dict[str, Any]]]:
+        if self._strategies is None:
+            self._strategies = asyncio.create_task(_describe_strategies())
+        return self._strategies
 
-    def _add(self, account: str, venue_name: str, *, locked: bool) -> None:
+    def _new_keepers(self) -> list[Keeper]:
+        """Return keepers for keys of the vault, or, locked, for accounts with a journal, that are new."""
+        known = {*self._keepers, *(one["name"] for one in self._refused)}
+        if self._vault is None:
+            journals = sorted((home() / "accounts").glob("*/journal.db"))
+            found = [(path.parent.name, "local") for path in journals]
+        else:
+            found = [(entry.name, entry.venue) for entry in self._vault.names()]
+        for account, venue_name in found:
+            if account not in known:
+                self._add(account, venue_name)
+        return [keeper for name, keeper in self._keepers.items() if name not in known]
+
+    def _add(self, account: str, venue_name: str) -> None:
         try:
-            where = venue(venue_name, self._venue_urls)
+            where = NOWHERE if self._vault is None else venue(venue_name, self._venue_urls)
         except UsageError as error:
             self._refused.append(
                 {
@@ -156,7 +168,7 @@ class Supervisor:
                 }
             )
             return
-        secret = None if locked or self._vault is None else partial(self._vault.secret, account)
+        secret = None if self._vault is None else partial(self._vault.secret, account)
         self._keepers[account] = Keeper(
             account, where, credentials=secret, ephemeral=self._ephemeral, clock=self._clock
         )

@@ -6,8 +6,7 @@ every URL that a spot account has no business with pointing at a closed port; - 
 not subscribed again after a drop, and its socket object is cached: every entry builds a new
 client; - error dicts come through the data queue, and read loops end for good: any of both ends
 the entry, `StreamBroken` is told (the caller reconciles by REST) and the next entry follows after
-a back-off; - the queue of a market socket stops at 100 unread messages: 10,000 here, drained by a
-task of its own.
+a back-off; - the queue of a market socket stops at 100 unread messages: 10,000 here, hours of one kline stream.
 """
 
 from __future__ import annotations

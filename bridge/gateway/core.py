@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -123,7 +124,7 @@ def decide(
         quantity=account.quantity,
         late=late,
         note=note,
-        intent=answer.intent,
+        intent=zlib.compress(answer.intent, 1),
         state_sha=hashlib.sha256(answer.state).hexdigest(),
     )
     rows: list[Row] = [after, candle, decision, candle_event(candle), decision_event(decision)]

@@ -35,6 +35,8 @@ from bridge.reconcile import Inquiry, Truth
 from workbench.errors import UsageError
 
 BAD_TIMESTAMP = -1021
+# Too many requests or orders, server overloaded: not taken in, and an exit may not stay undone for it.
+COME_BACK_LATER = frozenset({-1003, -1008, -1015})
 MOST_ATTEMPTS = 3
 PATIENCE = 0.25  # seconds between two looks at an order that is neither final nor in doubt
 
@@ -169,9 +171,13 @@ class OrderDesk:
         no = _with(ticket, TicketStatus.REFUSED, str(refusal))
         alarm = Event("alarm", ticket.instance, ticket.candle_ms, {"reason": str(refusal)})
         self._books.commit_ticket(book, no, [alarm], self._clock.wall_ms())
-        if refusal.code != BAD_TIMESTAMP or ticket.attempt >= MOST_ATTEMPTS:
+        busy_exit = refusal.code in COME_BACK_LATER and ticket.quantity_e8 > 0
+        if ticket.attempt >= MOST_ATTEMPTS or not (busy_exit or refusal.code == BAD_TIMESTAMP):
             return no
-        await self._resync()
+        if refusal.code == BAD_TIMESTAMP:
+            await self._resync()
+        else:
+            await self._clock.sleep(PATIENCE * 4 * ticket.attempt)
         return await self._resend(book, no)  # proven not accepted
 
     async def _resync(self) -> None:

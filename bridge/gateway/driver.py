@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from bridge.clock import Clock, back_off
 from bridge.crash_points import crash
-from bridge.exchanges.base import Exchange
+from bridge.exchanges.base import Exchange, Refused
 from bridge.feed import ClosedCandles, late_after_ms, warm_up_candles
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
@@ -124,6 +124,10 @@ class Driver:
                     count=loaded.stable,
                 )
                 break
+            except Refused as refusal:
+                raise UsageError(
+                    f"{row.symbol} {row.interval}: the exchange says {refusal}"
+                ) from None
             except ExchangeError:
                 failures += 1
                 await self._clock.sleep(back_off(failures))

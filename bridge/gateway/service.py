@@ -88,7 +88,7 @@ class Service:
                 asset: from_e8(one.free_e8 + one.locked_e8)
                 for asset, one in sorted(self.balances.items())
             },
-            "alarms": [self.trouble] if self.trouble else [],
+            "alarms": [*([self.trouble] if self.trouble else []), *self.books.journal.alarms],
         }
 
     def instance_views(self) -> list[view.View]:

@@ -100,6 +100,7 @@ class Stage:
     keys: dict[str, str]
     supervisor: subprocess.Popen[str] | None = None
     pids: set[int] = field(default_factory=set)
+    port: int = 0  # of a proxy before the market
 
     def make_vault(self) -> None:
         """Store the account's keys."""
@@ -114,7 +115,8 @@ class Stage:
         reading, writing = os.pipe()
         os.write(writing, PASSPHRASE.encode() + b"\n")
         os.close(writing)
-        venue = f"local={self.market.told['rest']},{self.market.told['ws']}"
+        port = self.port or int(self.market.told["rest"].rsplit(":", 1)[1])
+        venue = f"local=http://127.0.0.1:{port},ws://127.0.0.1:{port}"
         command = [sys.executable, "-m", "bridge.cli", "serve", "--json", "--venue-url", venue]
         command += ["--locked"] if locked else ["--passphrase-fd", str(reading)]
         command += ["--ephemeral"] if ephemeral else []

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 import polars as pl
 import pytest
 
+from bridge.cli import instances
 from bridge.client import BridgeClient, BridgeError
 from tests.bridge.stage import FAST, PASSPHRASE, Market, Stage
+from workbench.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +226,21 @@ def test_no_secret_is_written_or_told_anywhere(stage: Stage) -> None:
     token = stage.client._token.encode()
     holders = [name for name, text in places.items() if token in text]
     assert holders == [str(stage.home / "supervisor.json")]
+
+
+def test_the_command_line_tells_the_same(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bridge status`, for people and for programs; wrong parameters are one line."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(stage.home))
+    instances.status(json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert {one["name"] for one in told["instances"]} >= {"first"}
+    instances.status()
+    assert "first: RUNNING macd BTCUSDT 1h" in capsys.readouterr().out
+    assert instances.parse_params("fast=3,weight=0.5") == {"fast": 3, "weight": 0.5}
+    with pytest.raises(UsageError, match="'slow' is not NAME=NUMBER"):
+        instances.parse_params("fast=3,slow")
 
 
 def test_a_client_without_a_supervisor_says_how_to_start_one(tmp_path: Path) -> None:

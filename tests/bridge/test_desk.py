@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bridge.exchanges.base import Side
 from bridge.gateway.books import Books
 from bridge.gateway.desk import OrderDesk, order_of
-from bridge.journal_rows import DecisionRow, Ticket, TicketStatus
+from bridge.journal_rows import DecisionRow, InstanceState, Ticket, TicketStatus
 from bridge.reconcile import Inquiry, Truth
 from tests.bridge.doubles import (
     ONE,
@@ -114,6 +114,31 @@ async def test_a_refused_timestamp_raises_the_attempt(tmp_path: Path) -> None:
     bench.exchange.refusal = -1021
     done = await bench.desk.carry_out(bench.book, bench.write(ticket()))
     assert (done.status, done.attempt, bench.exchange.resyncs) == (TicketStatus.DONE, 2, 1)
+
+
+async def test_an_exit_that_is_told_to_come_back_later_comes_back(tmp_path: Path) -> None:
+    """-1015, too many orders: an entry is spent, a sale goes again as the next attempt."""
+    bench = Bench(tmp_path)
+    bench.exchange.refusal = -1015
+    bench.exchange.plan = ["refuse", "", "refuse"]
+    spent = await bench.desk.carry_out(bench.book, bench.write(ticket(1)))
+    assert spent.status is TicketStatus.REFUSED
+    await bench.desk.carry_out(bench.book, bench.write(ticket(2)))
+    sold = await bench.desk.carry_out(bench.book, bench.write(ticket(3, side=Side.SELL)))
+    assert (sold.status, sold.attempt) == (TicketStatus.DONE, 2)
+
+
+async def test_a_fill_that_cannot_be_booked_faults_the_instance_alone(tmp_path: Path) -> None:
+    """A commission in a third asset is told, not guessed."""
+    bench = Bench(tmp_path)
+    one = bench.write(ticket())
+    bench.exchange.accepted.append(order_of(one))
+    report = bench.exchange.report(bench.exchange.accepted[0])
+    trade = replace(report.trades[0], commission_asset="BNB")
+    bench.desk.hear(replace(report, trades=(trade,)))
+    assert bench.book.row.state is InstanceState.FAULTED
+    assert "commission in BNB" in bench.book.row.reason
+    assert "commission in BNB" in bench.journal.alarms[0]
 
 
 async def test_a_refused_order_is_final(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_transaction_whose_last_row_fails_leaves_nothing(tmp_path: Path) -> No
     assert journal.instances() == []
     assert journal.tickets("one") == []
     assert journal.last_seq() == 0
-    assert journal.write(3, [Event("alarm", "one", 0, {})])[0].seq == 1
+    assert journal.write(3, [Event("alarm", "one", 0, {"reason": "why"})])[0].seq == 1
     assert journal.first_bad_event() is None
 
 

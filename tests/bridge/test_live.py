@@ -11,6 +11,7 @@ from typing import Any
 
 from bridge.lifetimes import alive
 from tests.bridge.stage import Stage
+from tests.bridge.wire_cutter import WireCutter
 
 SCALE = 10**8
 MakeStage = Callable[[], Stage]
@@ -133,6 +134,30 @@ def test_a_reply_that_is_lost_and_events_that_are_dropped_change_nothing(
     )
     stage.step_until_fills("one", 3)
     books_equal_truth(stage, "one")
+
+
+def test_a_cut_wire_is_taken_up_again_without_losing_a_candle(make_stage: MakeStage) -> None:
+    """All connections die at once; what closed meanwhile is fetched, the streams are subscribed anew."""
+    stage = make_stage()
+    cutter = WireCutter(int(stage.market.told["rest"].rsplit(":", 1)[1]))
+    stage.port = cutter.port
+    stage.serve()
+    stage.wait_connected()
+    stage.start("one")
+    stage.step_until_fills("one", 1)
+    cutter.cut()
+    for _ in range(3):
+        last_ms = stage.market.advance() - 3_600_000
+    time.sleep(0.5)
+    before = cutter.accepted
+    cutter.mend()
+    wait_for(lambda: has_settled(stage, last_ms))
+    times = [one["open_time_ms"] for one in stage.client.decisions("one")]
+    assert times == list(range(times[0], last_ms + 1, 3_600_000))
+    wait_for(lambda: cutter.accepted >= before + 4)  # REST and socket of both streams
+    stage.step_until_fills("one", len(stage.client.fills("one")) + 2)
+    books_equal_truth(stage, "one")
+    cutter.end()
 
 
 def test_instances_outlive_the_supervisor(make_stage: MakeStage) -> None:
