@@ -102,6 +102,7 @@ WARN = {
         f, 10, volume=0.0, quote_volume=0.0, trades=0, taker_buy_base=0.0, taker_buy_quote=0.0
     ),
     "zero_trades": lambda f: put(f, 10, trades=0),
+    "jump": lambda f: put(f, 10, close=160.0, high=161.0),
     "wick": lambda f: put(f, 10, high=f.item(10, "close") * 1.4),
     "volume_outlier": lambda f: put(f, 10, volume=1e9, quote_volume=1e9 * f.item(10, "close")),
     "quote_volume": lambda f: put(f, 10, quote_volume=f.item(10, "volume") * 50),

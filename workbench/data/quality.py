@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from math import log1p
 
 import polars as pl
 
@@ -30,6 +31,7 @@ class Limits:
     flat_bars: int = 20
     wick: float = 0.30
     outlier_sigmas: float = 10.0
+    jump: float = 0.50
     volume_sigmas: float = 10.0
     stale_bars: int = 2
 
@@ -206,6 +208,11 @@ def _warnings(
             "outlier",
             _reverting_outlier(limits.outlier_sigmas),
             f"move more than {limits.outlier_sigmas:g} robust sigma and revert in the next",
+        ),
+        (
+            "jump",
+            (pl.col("close") / pl.col("close").shift(1)).log().abs() > log1p(limits.jump),
+            f"close more than {limits.jump:.0%} above the close before, or as far below",
         ),
         ("wick", _wick() > limits.wick, f"have a wick of more than {limits.wick:.0%}"),
         (
