@@ -37,7 +37,7 @@ from workbench.backtest.scratch import BOOK
 from workbench.core.simulate import make_simulate
 from {module} import STATE, decide, prepare, valid
 
-simulate = make_simulate(decide)
+simulate = make_simulate(decide, STATE)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from numba import njit
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def ema_weight(period):
     """Return the weight of the newest value in an exponential average: 2 / (period + 1)."""
     return 2.0 / (period + 1.0)
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def ema_step(memory, value, count, period, weight):
     """Return the average after its `count`-th value (1-based); a sum while count < period."""
     if count > period:

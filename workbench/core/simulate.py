@@ -30,6 +30,8 @@ from workbench.core.account import (
     quote_to_spend_e8,
     sell_is_too_small,
 )
+from workbench.core.stack import copy_record, local_record
+from workbench.core.records import INTENT, POSITION
 from workbench.core.statistics import growth_a_year, sharpe_ratio, sortino_ratio
 
 ERROR_NONE = 0
@@ -37,7 +39,7 @@ ERROR_TARGET = 1  # a target outside 0..1, or infinite
 ERROR_EXITS = 2  # an exit or a ladder in the intent, which this engine does not execute yet
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def intent_error(intent):
     """Return ERROR_NONE, or why this intent cannot be executed."""
     target = intent.target
@@ -49,7 +51,7 @@ def intent_error(intent):
     return ERROR_NONE
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def tradable(candle):
     """Return whether an order can fill at the open of this candle."""
     return candle.volume > 0.0 and candle.missing_before == 0
@@ -112,7 +114,7 @@ ORDER = np.dtype(
 )
 
 
-def make_simulate(decide):
+def make_simulate(decide, STATE):
     """Return the compiled loop around one compiled `decide`.
 
     The function is bound here and not passed as an argument: numba caches no kernel that takes one.
@@ -120,7 +122,7 @@ def make_simulate(decide):
 
     @njit(nogil=True, error_model="numpy")
     def simulate(
-        candles, samples, warm, first, params, state, book, costs, scale, row, fills, equities
+        candles, samples, warm, first, params, prepared, book, costs, scale, row, fills, equities
     ):
         """Run one parameter set over `candles[warm:]`, trade from `first` on, and fill `row`.
 
@@ -129,10 +131,12 @@ def make_simulate(decide):
         year, days of the window). `fills` and `equities` are filled where they are not empty; return
         the number of fills.
         """
-        account, position, intent = book.account, book.position, book.intent
-        order, fill = book.order, book.fill
+        account, order, fill = book.account, book.order, book.fill
+        state, position, intent = local_record(STATE), local_record(POSITION), local_record(INTENT)
+        copy_record(state, prepared)
         open_account(account, costs)
         position.exit_reason = 0
+        position.cash = costs.cash
         position.ladder_filled = 0
         intent.stop = intent.take_profit = intent.trail = 0.0
         intent.revision = intent.n_ladder = 0
@@ -195,7 +199,8 @@ def make_simulate(decide):
                     equities[t - first].equity = equity
                     equities[t - first].cash = account.cash
                     equities[t - first].quantity = account.quantity
-            mark_position(position, account, close)
+            position.equity = account.cash + account.quantity * close
+            position.bars_held = account.bars_held
             intent.target = np.nan
             decide(state, candle, position, params, intent)
             error = intent_error(intent)

@@ -43,7 +43,7 @@ def prepare(state, params):
     state.signal_weight = ema_weight(params.signal)
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def decide(state, candle, position, params, intent):
     state.count += 1
     count, close = state.count, candle.close
