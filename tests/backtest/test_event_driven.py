@@ -55,6 +55,19 @@ def test_a_month_of_recorded_candles_agrees_too() -> None:
     assert fast.data_sha256 == slow.data_sha256
 
 
+def test_a_sale_that_the_exchange_refuses_is_refused_by_the_kernel_too() -> None:
+    # 5.10 USDT buys; by the time MACD sells, the base is worth less than the 5 USDT minimum.
+    candles = to_cents(martingale(600, 21))
+    poor = Costs(filters="exchange", cash=5.10)
+    fast = backtest(candles, MACD, fast=3, slow=7, signal=3, costs=poor)
+    slow = event_driven(candles, MACD, fast=3, slow=7, signal=3, costs=poor)
+    assert fast.fills.select("time", "side", "lots").equals(
+        slow.fills.select("time", "side", "lots")
+    )
+    assert fast.fills["side"].to_list()[0] == "BUY"
+    assert fast.metrics["final_equity"] == pytest.approx(slow.metrics["final_equity"], rel=1e-12)
+
+
 def test_its_metrics_equal_the_naive_oracle() -> None:
     candles = to_cents(martingale(2_000, 13))
     run = event_driven(candles, MACD, fast=3, slow=7, signal=3, costs=EXACT)

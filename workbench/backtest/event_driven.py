@@ -38,7 +38,7 @@ from workbench.errors import UsageError
 from workbench.execution.instance import Decider, next_target, written_target
 from workbench.execution.ledger import Fill, Ledger
 from workbench.execution.matching import MatchingEngine
-from workbench.execution.orders import NewOrder, OrderType, Side
+from workbench.execution.orders import NewOrder, OrderType, Rejected, Side
 from workbench.execution.rebalance import MarketBuy, MarketSell, Refused, plan
 from workbench.market.candles import Candles, sha256_of
 from workbench.market.instruments import Instrument
@@ -97,7 +97,12 @@ class _Shell:
             quote_e8=waiting.order.quote_e8 if isinstance(waiting.order, MarketBuy) else 0,
             quantity_e8=waiting.order.qty_e8 if isinstance(waiting.order, MarketSell) else 0,
         )
-        for one in self.market.place(new, int(candle["open_time"])).executions:
+        try:
+            executions = self.market.place(new, int(candle["open_time"])).executions
+        except Rejected:
+            self.refused += 1
+            return
+        for one in executions:
             before = self.ledger.account(NAME).realised
             self.ledger.book_fill(
                 Fill(

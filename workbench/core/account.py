@@ -127,6 +127,15 @@ def sell_is_too_small(quantity_e8, close, min_qty_e8, min_notional_e8):
 
 
 @njit(nogil=True)
+def sell_is_refused(costs, price, lots):
+    """Return whether the exchange refuses a market sale at this open as below its minimum notional."""
+    if not costs.exact:
+        return False
+    ticks = sell_ticks(price, costs.slippage_bps, costs.tick_e8)
+    return lots * ticks * costs.unit_e8 < costs.min_notional_e8
+
+
+@njit(nogil=True)
 def open_account(account, costs):
     """Reset the account to its starting cash."""
     account.cash_e8 = int(math.floor(costs.cash * SCALE + 0.5))

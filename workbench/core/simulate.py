@@ -28,10 +28,11 @@ from workbench.core.account import (
     open_account,
     quote_to_spend,
     quote_to_spend_e8,
+    sell_is_refused,
     sell_is_too_small,
 )
-from workbench.core.stack import copy_record, local_record
 from workbench.core.records import INTENT, POSITION
+from workbench.core.stack import copy_record, local_record
 from workbench.core.statistics import growth_a_year, sharpe_ratio, sortino_ratio
 
 ERROR_NONE = 0
@@ -163,6 +164,8 @@ def make_simulate(decide, STATE):
                         done = fill_buy(
                             account, costs, candle.open, order.quote, order.quote_e8, fill
                         )
+                    elif sell_is_refused(costs, candle.open, order.lots):
+                        done = False
                     elif fill_sell(account, costs, candle.open, order.quantity, order.lots, fill):
                         trades += 1
                         if account.trade_pnl > 0.0:
