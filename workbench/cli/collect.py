@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json as json_text
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench.cli.sources import ArchiveUrl, BaseUrl, SourceName, source_named, wall_ms
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
     from workbench.data.collect import Collected
-    from workbench.data.sources.base import Source
 
 
 def collect(
@@ -24,12 +23,9 @@ def collect(
         str | None, typer.Option(help="First opening time; without it all the source has.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="End of the window; without it, now.")] = None,
-    source: Annotated[
-        str, typer.Option(help="rest, synthetic, or folder:PATH (parquet or CSV files).")
-    ] = "rest",
-    base_url: Annotated[
-        str | None, typer.Option(help="REST API to ask; without it Binance's public one.")
-    ] = None,
+    source: SourceName = "rest",
+    base_url: BaseUrl = None,
+    archive_url: ArchiveUrl = None,
     store: Annotated[
         Path | None, typer.Option(help="Store to fill; without it the project's datasets.")
     ] = None,
@@ -41,15 +37,14 @@ def collect(
     from workbench.data.store import Store
     from workbench.data.times import to_ms
 
-    now_ms = time.time_ns() // 1_000_000
     results = collect_candles(
-        _source(source, base_url),
+        source_named(source, base_url, archive_url),
         Store(store or datasets_folder()),
         symbols=_names(symbols),
         intervals=_names(intervals),
         since_ms=0 if since is None else to_ms(since, name="--since"),
-        until_ms=now_ms if until is None else to_ms(until, name="--until"),
-        clock_ms=lambda: time.time_ns() // 1_000_000,
+        until_ms=wall_ms() if until is None else to_ms(until, name="--until"),
+        clock_ms=wall_ms,
         progress=not json and sys.stderr.isatty(),
     )
     if json:
@@ -57,24 +52,6 @@ def collect(
     else:
         for one in results:
             print(_line(one))
-
-
-def _source(name: str, base_url: str | None) -> Source:
-    if base_url is not None and name != "rest":
-        raise UsageError(f"--base-url goes with --source rest, not with {name}")
-    if name == "rest":
-        from workbench.data.sources.binance_rest import BASE_URL, BinanceRest
-
-        return BinanceRest(base_url or BASE_URL)
-    if name == "synthetic":
-        from workbench.data.sources.synthetic import Synthetic
-
-        return Synthetic()
-    if name.startswith("folder:"):
-        from workbench.data.sources.folder import Folder
-
-        return Folder(Path(name.removeprefix("folder:")))
-    raise UsageError(f"unknown source {name!r}; use rest, synthetic or folder:PATH")
 
 
 def _names(text: str) -> list[str]:

@@ -1,0 +1,72 @@
+"""The sources that commands name: rest, archive, auto, synthetic, folder:PATH."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from workbench.data.sources.base import Source
+
+NAMES = "rest, archive, auto, synthetic or folder:PATH"
+SourceName = Annotated[
+    str,
+    typer.Option(
+        "--source",
+        help="rest, archive (bulk files), auto (archive for whole months, rest for the tail), "
+        "synthetic, or folder:PATH (parquet or CSV files).",
+    ),
+]
+BaseUrl = Annotated[
+    str | None, typer.Option(help="REST API to ask; without it Binance's public one.")
+]
+ArchiveUrl = Annotated[
+    str | None, typer.Option(help="Archives to ask; without it Binance's public ones.")
+]
+
+
+def wall_ms() -> int:
+    """Return the clock of this machine in milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def source_named(name: str, base_url: str | None, archive_url: str | None) -> Source:
+    """Return the source that the options name; UsageError where they do not fit together."""
+    if base_url is not None and name not in ("rest", "auto"):
+        raise UsageError(f"--base-url goes with --source rest or auto, not with {name}")
+    if archive_url is not None and name not in ("archive", "auto"):
+        raise UsageError(f"--archive-url goes with --source archive or auto, not with {name}")
+    if name == "rest":
+        return _rest(base_url)
+    if name == "archive":
+        return _archive(archive_url)
+    if name == "auto":
+        from workbench.data.sources.auto import Auto
+
+        return Auto(_archive(archive_url), _rest(base_url), now_ms=wall_ms())
+    if name == "synthetic":
+        from workbench.data.sources.synthetic import Synthetic
+
+        return Synthetic()
+    if name.startswith("folder:"):
+        from workbench.data.sources.folder import Folder
+
+        return Folder(Path(name.removeprefix("folder:")))
+    raise UsageError(f"unknown source {name!r}; use {NAMES}")
+
+
+def _rest(base_url: str | None) -> Source:
+    from workbench.data.sources.binance_rest import BASE_URL, BinanceRest
+
+    return BinanceRest(base_url or BASE_URL)
+
+
+def _archive(archive_url: str | None) -> Source:
+    from workbench.data.sources.binance_archive import ARCHIVE_URL, BinanceArchive
+
+    return BinanceArchive(archive_url or ARCHIVE_URL)
