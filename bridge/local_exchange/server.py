@@ -1,7 +1,8 @@
 """Starting and stopping: candles in, a loopback port out.
 
 Everything is served on one port of 127.0.0.1: REST under /api, streams under /ws and /stream, the
-WebSocket API under /ws-api/v3, the operator's routes under /admin.
+WebSocket API under /ws-api/v3, the operator's routes under /admin, what is replayed under
+/local/market.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bridge.clock import Clock, SystemClock
-from bridge.local_exchange import pace
+from bridge.local_exchange import market_route, pace
 from bridge.local_exchange.accounts import Accounts, from_file, generate
 from bridge.local_exchange.admin import Admin
 from bridge.local_exchange.exchange import Exchange
@@ -133,6 +134,7 @@ def _application(exchange: Exchange) -> web.Application:
             web.get("/ws/{names:.*}", sockets.raw),
             web.get("/stream", sockets.combined),
             web.get("/ws-api/v3", ws_api.handle),
+            market_route.route(exchange),
             *Admin(exchange).routes(),
         ]
     )
