@@ -13,6 +13,7 @@ from tests.data.klines_server import Fault, KlinesServer, half_json, html
 from workbench.data.collect import Collected, collect
 from workbench.data.sources.binance_rest import BinanceRest
 from workbench.data.sources.patience import Patience
+from workbench.data.sources.throttle import Throttle, seconds_to_next_minute
 from workbench.data.store import Store
 from workbench.errors import DataError, ExchangeError, UsageError
 from workbench.market.timeframes import TIMEFRAMES, parse_timeframe
@@ -39,6 +40,17 @@ def waits() -> list[float]:
     return []
 
 
+def patient(waits: list[float], attempts: int = 6) -> Patience:
+    """Return a patience whose clock stands still but for its own waits."""
+    return Patience(
+        attempts=attempts,
+        sleep=waits.append,
+        elapsed=lambda: sum(waits),
+        chance=lambda: 0.5,
+        timeout_s=5,
+    )
+
+
 @pytest.fixture
 def fetch(server: KlinesServer, waits: list[float]) -> Fetch:
     """Fetch BTCUSDT hours from the server into one frame."""
@@ -46,9 +58,7 @@ def fetch(server: KlinesServer, waits: list[float]) -> Fetch:
     def run(
         start_ms: int = JANUARY_2024_MS, end_ms: int = END_MS, symbol: str = "BTCUSDT"
     ) -> pl.DataFrame:
-        source = BinanceRest(
-            server.url, Patience(sleep=waits.append, chance=lambda: 0.5, timeout_s=5)
-        )
+        source = BinanceRest(server.url, patient(waits))
         pages = list(source.fetch(symbol, TIMEFRAMES["1h"], start_ms, end_ms))
         source.close()
         return pl.concat(pages) if pages else candle_frame(1).clear()
@@ -122,8 +132,27 @@ def test_the_used_weight_slows_the_source_down(
     server: KlinesServer, fetch: Fetch, waits: list[float]
 ) -> None:
     server.weight = 4_800
-    fetch(JANUARY_2024_MS, JANUARY_2024_MS + 5 * HOUR_MS)
-    assert waits == [60.0]
+    fetch(JANUARY_2024_MS, JANUARY_2024_MS + 1_500 * HOUR_MS)
+    assert len(waits) == 1  # before the second page, until the server's next minute
+    assert 1 <= waits[0] <= 61
+
+
+def test_the_servers_minute_is_read_from_its_date() -> None:
+    assert seconds_to_next_minute("Mon, 01 Jan 2024 00:00:42 GMT") == 19.0
+    assert seconds_to_next_minute("") == 60.0
+
+
+def test_told_to_wait_once_all_jobs_wait() -> None:
+    now, slept = [100.0], []
+    patience = Patience(sleep=slept.append, elapsed=lambda: now[0])
+    throttle = Throttle(patience)
+    throttle.wait()
+    throttle.hold(30)  # one job was told
+    throttle.hold(10)  # a shorter hold does not shorten the first
+    throttle.wait()  # another job asks
+    now[0] += 31
+    throttle.wait()
+    assert slept == [30.0]
 
 
 def test_a_connection_cut_in_the_middle_is_tried_again(server: KlinesServer, fetch: Fetch) -> None:
@@ -140,8 +169,8 @@ def test_a_connection_cut_in_the_middle_is_tried_again(server: KlinesServer, fet
         (Fault(body='{"hello": 1}'), "klines is dict, not a list of candles"),
         (Fault(body="[[1, 2]]"), "where a candle of 12 fields belongs"),
         (
-            Fault(status=400, body='{"code":-1100,"msg":"Illegal characters"}'),
-            "refused: HTTP 400, -1100",
+            Fault(status=400, body='{"code":-1102,"msg":"Mandatory parameter"}'),
+            "refused: HTTP 400, -1102",
         ),
     ],
 )
@@ -193,9 +222,7 @@ def test_an_unknown_symbol_and_a_start_in_the_future_are_the_callers_fault(fetch
 
 
 def test_a_server_that_is_not_there_is_one_clear_error(waits: list[float]) -> None:
-    source = BinanceRest(
-        "http://127.0.0.1:9", Patience(attempts=3, sleep=waits.append, chance=lambda: 0.5)
-    )
+    source = BinanceRest("http://127.0.0.1:9", patient(waits, attempts=3))
     with pytest.raises(ExchangeError, match="gave up after 3 attempts, the last: ConnectError"):
         list(source.fetch("BTCUSDT", TIMEFRAMES["1h"], JANUARY_2024_MS, END_MS))
     assert waits == [0.5, 1.0]
@@ -226,7 +253,7 @@ def test_all_sixteen_intervals_are_fetched(interval: str, waits: list[float]) ->
     timeframe, end_ms = parse_timeframe(interval), JANUARY_2024_MS + 400 * 86_400_000
     frame = candle_frame(12, interval, start_ms=timeframe.next(JANUARY_2024_MS))
     with KlinesServer({("BTCUSDT", interval): frame}, now_ms=end_ms) as server:
-        source = BinanceRest(server.url, Patience(sleep=waits.append))
+        source = BinanceRest(server.url, patient(waits))
         got = pl.concat(list(source.fetch("BTCUSDT", timeframe, JANUARY_2024_MS, end_ms)))
         source.close()
     assert rounded(got).equals(rounded(frame.head(-1)))

@@ -150,16 +150,16 @@ def _batches(pages: Iterator[pl.DataFrame], provenance: str) -> Iterator[pl.Data
     waiting: list[pl.DataFrame] = []
     try:
         for page in pages:
-            waiting.append(marked(page, provenance))
+            waiting.append(page)
             if sum(len(one) for one in waiting) >= _BATCH_ROWS:
-                yield pl.concat(waiting)
+                yield marked(pl.concat(waiting), provenance)
                 waiting = []
     except Exception:
         if waiting:  # what came before the trouble is good, and need not come again
-            yield pl.concat(waiting)
+            yield marked(pl.concat(waiting), provenance)
         raise
     if waiting:
-        yield pl.concat(waiting)
+        yield marked(pl.concat(waiting), provenance)
 
 
 def _summary(series: StoredSeries, done: Added) -> Collected:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Limits of waiting; `sleep` and `chance` (a number in 0…1) are handed in."""
+    """Limits of waiting; `sleep`, `elapsed` and `chance` (a number in 0…1) are handed in."""
 
     attempts: int = 6
     first_wait_s: float = 0.5
@@ -20,6 +20,7 @@ class Patience:
     weight_per_minute: int = 6_000
     weight_share: float = 0.8
     sleep: Callable[[float], None] = time.sleep
+    elapsed: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
 
     def back_off(self, attempt: int) -> None:
