@@ -79,13 +79,14 @@ class Keeper:
             reply = await self.link.ask("state")
             account, instances = reply.body["account"], reply.body["instances"]
         except Unreachable as error:
+            untold = self.state in ("STARTING", "LOCKED", "REFUSED")
             account = {
                 "name": self.account,
                 "venue": self._config.venue.name,
-                "state": self.state if self.state == "LOCKED" else "UNREACHABLE",
+                "state": self.state if untold else "UNREACHABLE",
                 "gateway_pid": None,
                 "balances": {},
-                "alarms": [str(error)],
+                "alarms": [] if untold else [str(error)],
             }
             instances = self.link.instances_on_disk()
         self.names = frozenset(one["name"] for one in instances)

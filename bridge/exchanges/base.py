@@ -137,6 +137,9 @@ class Exchange(Protocol):
     async def instrument(self, symbol: str) -> Instrument:
         """Return tick, lot and notional of a symbol. Raises UsageError for one that cannot be traded."""
 
+    async def is_synthetic(self) -> bool:
+        """Tell whether the market's prices were made up; unknown counts as made up."""
+
     async def balances(self) -> dict[str, Balance]:
         """Return all assets that are not zero."""
 

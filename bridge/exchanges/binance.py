@@ -108,6 +108,17 @@ class BinanceExchange:
             raise UsageError(f"symbol {symbol}: the exchange says {error}") from None
         return shapes.instrument(symbol, info)
 
+    async def is_synthetic(self) -> bool:
+        """Ask the local exchange what it replays; Binance's own servers are never asked."""
+        if self.venue.name != "local":
+            return False
+        url = self.venue.rest.removesuffix("/api") + "/local/market"
+        try:
+            async with self._client.session.get(url, timeout=ORDER_TIMEOUT) as answer:
+                return bool((await answer.json())["synthetic"])
+        except (*_NETWORK, KeyError, TypeError, ValueError):
+            return True
+
     async def balances(self) -> dict[str, Balance]:
         """Return all assets that are not zero."""
         return shapes.balances(await self._ask("account", weight=20, signed=True))

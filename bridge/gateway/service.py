@@ -197,7 +197,7 @@ class Service:
             capital_e8=capital_e8,
             late_entry=request.late_entry or ("take" if local else "skip"),
             started_ms=self._clock.wall_ms(),
-            synthetic=local,
+            synthetic=await self._exchange.is_synthetic(),
             state=InstanceState.STARTING,
             reason="",
             seq=0,

@@ -111,6 +111,7 @@ def event(account: str, stored: StoredEvent) -> View:
     return {
         "seq": stored.seq,
         "time_ms": stored.time_ms,
+        "market_ms": stored.market_ms,
         "account": account,
         "instance": stored.instance,
         "kind": stored.kind,

@@ -118,6 +118,10 @@ class MemoryExchange:
         """Return a rich account."""
         return {"USDT": Balance(10**15, 0)}
 
+    async def is_synthetic(self) -> bool:
+        """Say that it is made up."""
+        return True
+
     async def instrument(self, symbol: str) -> Instrument:
         """Return the one instrument."""
         return ONE

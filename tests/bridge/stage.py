@@ -146,7 +146,7 @@ class Stage:
         """Return the gateway's pid once its account is connected."""
         end = time.monotonic() + timeout
         while True:
-            account = self.client.accounts()[0]
+            account = next(one for one in self.client.accounts() if one["name"] == "paper")
             if account["state"] == "RUNNING":
                 self.pids.add(account["gateway_pid"])
                 return int(account["gateway_pid"])

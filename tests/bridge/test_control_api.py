@@ -16,6 +16,7 @@ import pytest
 
 from bridge.cli import instances
 from bridge.client import BridgeClient, BridgeError
+from bridge.vault import Vault
 from tests.bridge.stage import FAST, PASSPHRASE, Market, Stage
 from workbench.errors import UsageError
 
@@ -31,6 +32,7 @@ def stage(
         market.told["accounts"][next(_next_account)],
     )
     made.make_vault()
+    Vault.open(made.home / "vault.json", PASSPHRASE).add("real", "mainnet", "K" * 64, "S" * 64)
     made.serve()
     made.wait_connected()
     made.start("first")
@@ -141,6 +143,17 @@ def test_a_start_that_cannot_work_is_refused_in_one_line(
     assert refused.value.status == 422
     assert "\n" not in str(refused.value)
     assert "wrong" not in {one["name"] for one in stage.client.state()["instances"]}
+
+
+def test_a_mainnet_account_is_shown_as_refused_and_cannot_be_started(stage: Stage) -> None:
+    """Arming is not built: no process gets its keys, and the refusal says so."""
+    real = next(one for one in stage.client.accounts() if one["name"] == "real")
+    assert (real["state"], real["gateway_pid"]) == ("REFUSED", None)
+    with pytest.raises(BridgeError, match="mainnet cannot be traded yet"):
+        stage.client.start_instance(
+            "wrong", account="real", strategy="macd", symbol="BTCUSDT", interval="1h", capital=100
+        )
+    assert not (stage.home / "accounts" / "real").exists()
 
 
 def test_events_tell_the_story_in_order(stage: Stage) -> None:

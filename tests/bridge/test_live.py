@@ -53,6 +53,7 @@ def test_an_instance_trades_and_its_books_equal_the_exchanges(make_stage: MakeSt
     assert [fill["side"] for fill in fills[:4]] == ["BUY", "SELL", "BUY", "SELL"]
     books_equal_truth(stage, "one")
     one = stage.client.instance("one")
+    assert not one["synthetic"]  # a replay of recorded candles
     decisions = stage.client.decisions("one")
     assert len(decisions) == one["bars"]
     assert (
