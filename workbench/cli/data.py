@@ -1,12 +1,14 @@
-"""`workbench data`: which candles there are, and how healthy they are."""
+"""`workbench data`: which candles there are, how healthy they are, and the mending of holes."""
 
 from __future__ import annotations
 
 import json as json_text
-import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from workbench.cli.sources import NAMES, ArchiveUrl, BaseUrl, SourceName, source_named, wall_ms
 
 if TYPE_CHECKING:
     from workbench.data.health import Health
@@ -43,14 +45,54 @@ def check_series(
     symbol: Annotated[str, typer.Argument(help="Pair, like BTCUSDT.")],
     interval: Annotated[str, typer.Argument(help="Interval, like 1h.")],
     venue: Annotated[str, typer.Option(help="Venue of the project's own datasets.")] = "binance",
+    against: Annotated[
+        str | None, typer.Option(help=f"Compare 1 % of the candles with a source: {NAMES}.")
+    ] = None,
+    base_url: BaseUrl = None,
+    archive_url: ArchiveUrl = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check one series: errors (exit code 1), warnings, and every gap with its bounds."""
     from workbench.data.health import health
 
-    found = health(symbol, interval, venue=venue, now_ms=time.time_ns() // 1_000_000)
+    other = None if against is None else source_named(against, base_url, archive_url)
+    found = health(symbol, interval, venue=venue, now_ms=wall_ms(), against=other)
     print(json_text.dumps(found.as_dict()) if json else _text(found))
     if found.report.errors:
+        raise typer.Exit(1)
+
+
+@app.command("repair")
+def repair_series(
+    symbol: Annotated[str, typer.Argument(help="Pair, like BTCUSDT.")],
+    interval: Annotated[str, typer.Argument(help="Interval, like 1h.")],
+    source: SourceName = "archive",
+    base_url: BaseUrl = None,
+    archive_url: ArchiveUrl = None,
+    venue: Annotated[str, typer.Option(help="Venue of the project's own datasets.")] = "binance",
+    store: Annotated[
+        Path | None, typer.Option(help="Store to repair; without it the project's datasets.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fill the holes of a stored series from another source; every candle that came is marked.
+
+    Exit code 1 where the source contradicts what is stored; what nobody has stays a gap.
+    """
+    from workbench.data.places import datasets_folder
+    from workbench.data.repair import repair
+    from workbench.data.store import Store
+    from workbench.market.timeframes import parse_timeframe
+
+    series = Store(store or datasets_folder()).series(venue, symbol, parse_timeframe(interval))
+    done = repair(source_named(source, base_url, archive_url), series, clock_ms=wall_ms)
+    if json:
+        print(json_text.dumps(done.as_dict()))
+    else:
+        print(f"{symbol} {interval}: {done.filled} candles filled in, {done.missing} still missing")
+        for hole in done.holes:
+            print(f"  {hole.line}")
+    if any(hole.outcome.startswith("refused") for hole in done.holes):
         raise typer.Exit(1)
 
 

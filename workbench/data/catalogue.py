@@ -98,6 +98,17 @@ def recorded_series(
     raise UsageError(_unknown(symbol, timeframe, venue, of_symbol))
 
 
+def finer_series(series: Series, places: Places) -> list[Series]:
+    """Return the recorded series of the same place and market from which this one can be rebuilt."""
+    return [
+        one
+        for one in recorded(places)
+        if (one.place, one.venue, one.symbol) == (series.place, series.venue, series.symbol)
+        and one.timeframe.mean_ms < series.timeframe.mean_ms
+        and divides(one.timeframe, series.timeframe)
+    ]
+
+
 def refuse_symbol(symbol: str) -> None:
     """Raise UsageError for a symbol that is not made of letters, digits and underscores."""
     if not _SYMBOL.fullmatch(symbol):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from workbench.data.schema import conformed
+from workbench.data.schema import PROVENANCE, REPAIRED, conformed
 from workbench.data.times import iso
 from workbench.errors import DataError, UsageError
 from workbench.market.timeframes import DAY_MS, TIMEFRAMES, Timeframe
@@ -39,6 +39,7 @@ class Part:
     last_ms: int
     rows: int
     venue: str | None = None
+    repairs: tuple[tuple[str, int], ...] = ()  # the source that filled holes, and how many candles
 
 
 def parts_in(folder: Path, *, suffixes: tuple[str, ...] = (".parquet",)) -> list[Part]:
@@ -49,9 +50,10 @@ def parts_in(folder: Path, *, suffixes: tuple[str, ...] = (".parquet",)) -> list
     return [part for path in _files(folder, suffixes) for part in _remembered(path)]
 
 
-def read(parts: list[Part]) -> pl.LazyFrame:
+def read(parts: list[Part], *, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
     """Return one series lazily from its parts, oldest first, with all columns they have in common.
 
+    Columns beside the schema are left out but for those to `keep`, where all parts have them.
     Raises DataError where two files hold the same stretch of time: nothing is dropped silently.
     """
     ordered = sorted(parts, key=lambda part: part.first_ms)
@@ -61,7 +63,7 @@ def read(parts: list[Part]) -> pl.LazyFrame:
                 f"{later.symbol} {later.timeframe}: {earlier.path.name} and {later.path.name} "
                 f"both hold {iso(later.first_ms)}; keep one of the two files"
             )
-    frames = [_scan_part(part) for part in ordered]
+    frames = [_scan_part(part, keep) for part in ordered]
     if len(frames) == 1:
         return frames[0]
     common = [
@@ -72,11 +74,13 @@ def read(parts: list[Part]) -> pl.LazyFrame:
     return pl.concat([frame.select(common) for frame in frames])
 
 
-def _scan_part(part: Part) -> pl.LazyFrame:
+def _scan_part(part: Part, keep: tuple[str, ...]) -> pl.LazyFrame:
     raw = _raw(part.path)
-    if "interval" in raw.collect_schema():
+    names = raw.collect_schema()
+    if "interval" in names:
         raw = raw.filter(pl.col("interval") == part.timeframe.name)
-    lazy = conformed(raw, symbol=_partition(part.path, "symbol"), label=part.path.name)
+    kept = tuple(name for name in keep if name in names)
+    lazy = conformed(raw, symbol=_partition(part.path, "symbol"), label=part.path.name, keep=kept)
     return lazy.filter(pl.col("symbol") == part.symbol)
 
 
@@ -144,14 +148,22 @@ def _parts_of(path: Path, mtime_ns: int, size: int) -> tuple[Part, ...]:
         )
         .collect()
     )
-    return tuple(_part(path, row) for row in _dicts(found))
+    repairs = _repairs(_raw(path)) if PROVENANCE in names else ()
+    return tuple(_part(path, row, repairs) for row in _dicts(found))
+
+
+def _repairs(raw: pl.LazyFrame) -> tuple[tuple[str, int], ...]:
+    """Return which sources filled holes in a file of the store, which holds one series."""
+    mark = pl.col(PROVENANCE)
+    found = raw.filter(mark.str.starts_with(REPAIRED)).group_by(mark).len().sort(PROVENANCE)
+    return tuple((name.removeprefix(REPAIRED), count) for name, count in found.collect().rows())
 
 
 def _dicts(frame: pl.DataFrame) -> Iterator[dict[str, object]]:
     return frame.iter_rows(named=True)
 
 
-def _part(path: Path, row: dict[str, object]) -> Part:
+def _part(path: Path, row: dict[str, object], repairs: tuple[tuple[str, int], ...]) -> Part:
     symbol, first, last = str(row["symbol"]), row["first"], row["last"]
     if not isinstance(first, int) or not isinstance(last, int):
         raise DataError(f"{path.name}: {symbol} has no open_time at all; collect the file again")
@@ -168,6 +180,7 @@ def _part(path: Path, row: dict[str, object]) -> Part:
         last_ms=last,
         rows=int(str(row["rows"])),
         venue=_partition(path, "venue"),
+        repairs=repairs,
     )
 
 

@@ -6,18 +6,23 @@ only this series has was lost on the way. A manifest that noted a cause is belie
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import polars as pl
 
 from workbench.data import files
-from workbench.data.catalogue import recorded_series
+from workbench.data.catalogue import finer_series, recorded_series
+from workbench.data.comparisons import overlap, rebuilt
+from workbench.data.manifest import noted_declarations
 from workbench.data.places import Places, Series
-from workbench.data.quality import Gap, Report, check, with_causes
+from workbench.data.quality import Finding, Gap, Report, check, with_causes, with_warnings
 from workbench.data.schema import OPEN_TIME
+from workbench.data.sources.base import Source
 from workbench.data.store import Store
 from workbench.data.times import iso
+from workbench.errors import UsageError
 from workbench.market.timeframes import Timeframe, parse_timeframe
 
 
@@ -50,20 +55,55 @@ def health(
     venue: str = "binance",
     now_ms: int | None = None,
     places: Places | None = None,
+    against: Source | None = None,
 ) -> Health:
     """Return the health of the recorded series that `load` would take without a window.
 
     Raises UsageError where nobody recorded it. With `now_ms` the last candle is checked for being
-    unclosed or stale.
+    unclosed or stale; `against` another source of the same venue, a sample of 1 % is compared.
     """
     timeframe = parse_timeframe(interval)
     places = places or Places.here()
     series, others = recorded_series(symbol, timeframe, venue=venue, places=places)
-    report = check(files.read(list(series.parts)).collect(), timeframe, now_ms=now_ms)
+    frame = files.read(list(series.parts)).collect()
+    report = check(frame, timeframe, now_ms=now_ms)
+    if not report.errors:
+        report = with_warnings(report, _second_looks(series, frame, places, against))
     noted = _noted(series, places)
     return Health(
         symbol, timeframe.name, series.source, with_causes(report, partial(_cause, noted, others))
     )
+
+
+def _second_looks(
+    series: Series, frame: pl.DataFrame, places: Places, against: Source | None
+) -> Iterator[Finding]:
+    """Yield what other tellers of the same market say: finer candles, sources, the store's notes."""
+    for finer in finer_series(series, places):
+        fine = files.read(list(finer.parts)).collect()
+        if not check(fine, finer.timeframe).errors:
+            yield from rebuilt(frame, fine, interval=series.timeframe, finer=finer.timeframe)
+    if series.place == "datasets" and places.datasets is not None:
+        stored = Store(places.datasets).series(series.venue, series.symbol, series.timeframe)
+        yield from noted_declarations(stored.manifest())
+        yield from _revised(stored.revisions())
+    if against is not None:
+        if against.venue != series.venue:
+            raise UsageError(
+                f"{series.symbol} {series.timeframe}: {against.description} is of venue "
+                f"{against.venue}, the candles are of venue {series.venue}; name a source of that"
+            )
+        yield from overlap(frame, series.timeframe, against, named=series.source)
+
+
+def _revised(revisions: list[dict[str, object]]) -> Iterator[Finding]:
+    times = sorted({str(one["open_time"]) for one in revisions})
+    if times:
+        message = (
+            f"{len(times)} candles came again with other numbers (the first ones are kept, see "
+            f"revisions.jsonl), the first at {times[0]}"
+        )
+        yield Finding("revised", len(times), tuple(times[:5]), message)
 
 
 def _noted(series: Series, places: Places) -> dict[int, str]:

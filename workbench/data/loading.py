@@ -9,7 +9,7 @@ from workbench.data import files
 from workbench.data.catalogue import Choice, choose
 from workbench.data.places import Places
 from workbench.data.resample import refuse_misaligned, resample
-from workbench.data.schema import OPEN_TIME
+from workbench.data.schema import OPEN_TIME, PROVENANCE, marked
 from workbench.data.times import When, iso, window_ms
 from workbench.errors import DataError
 from workbench.market.candles import Candles, records_from_columns
@@ -54,18 +54,21 @@ def load_frame(
     *,
     venue: str = "binance",
     places: Places | None = None,
+    provenance: bool = False,
 ) -> pl.DataFrame:
     """Return the candles that open in [start, end) with every column their source has.
 
-    The same data as `load` would take; `source_of` says which.
+    The same data as `load` would take; `source_of` says which. `provenance=True` adds a column that
+    says of every candle where it came from, null where nobody noted it.
     """
     timeframe = parse_timeframe(interval)
     start_ms, end_ms = window_ms(start, end)
     choice = choose(symbol, timeframe, start_ms, end_ms, venue, places or Places.here())
-    frame = _frame(choice, symbol, start_ms, end_ms, columns=None)
+    keep = (PROVENANCE,) if provenance else ()
+    frame = _frame(choice, symbol, start_ms, end_ms, columns=None, keep=keep)
     if frame.is_empty():
         raise DataError(_nothing(symbol, timeframe, start_ms, end_ms, choice))
-    return frame
+    return marked(frame, None) if provenance else frame
 
 
 def source_of(
@@ -90,15 +93,17 @@ def _frame(
     end_ms: int | None,
     *,
     columns: tuple[str, ...] | None,
+    keep: tuple[str, ...] = (),
 ) -> pl.DataFrame:
     if choice.series is None:
         from workbench.data.sources import synthetic
 
         return synthetic.candles(symbol, choice.timeframe, start_ms, end_ms)
-    lazy = files.read(list(choice.series.parts))
+    resampled = choice.series.timeframe != choice.timeframe
+    lazy = files.read(list(choice.series.parts), keep=() if resampled else keep)
     if columns is not None:
         lazy = lazy.select(columns)
-    if choice.series.timeframe != choice.timeframe:
+    if resampled:
         return _resampled(lazy, choice, start_ms, end_ms)
     frame = _between(lazy, start_ms, end_ms).collect()
     refuse_misaligned(frame, choice.timeframe)

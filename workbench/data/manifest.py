@@ -17,19 +17,22 @@ from workbench.data.schema import PROVENANCE
 from workbench.data.times import iso
 
 FORMAT = 1
+_ABSENT = "absent at "
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a source was just asked for, and what it declared.
+    """What was just asked for, of whom, and what was declared.
 
-    `stretches` are the windows [start, end) that it was asked to fill: a gap inside one of them is
-    absent there. `declared` are warnings about its candles that no check of them alone can find.
+    `source` is where the series is collected from. `stretches` are the windows [start, end) that
+    were asked for, of `asked_of` where that is another: a gap inside one of them is absent there.
+    `declared` are warnings about the candles that no check of them alone can find.
     """
 
     source: str
     stretches: Sequence[tuple[int, int]] = ()
     declared: Sequence[Finding] = ()
+    asked_of: str | None = None
 
 
 def described(
@@ -88,10 +91,15 @@ def same_but_for_time(one: Mapping[str, object], other: Mapping[str, object]) ->
 
 
 def _cause(gap: Gap, asking: Asking, noted: Mapping[int, str]) -> str:
-    for start_ms, end_ms in asking.stretches:
-        if start_ms <= gap.first_missing_ms and gap.last_missing_ms < end_ms:
-            return f"absent at {asking.source}"
-    return noted.get(gap.first_missing_ms, gap.cause)
+    known = noted.get(gap.first_missing_ms, gap.cause)
+    inside = any(
+        start_ms <= gap.first_missing_ms and gap.last_missing_ms < end_ms
+        for start_ms, end_ms in asking.stretches
+    )
+    asked_of = asking.asked_of or asking.source
+    if not inside or asked_of in known:
+        return known
+    return f"{known}, {asked_of}" if known.startswith(_ABSENT) else f"{_ABSENT}{asked_of}"
 
 
 def _gap(gap: Gap, cause: str) -> dict[str, object]:

@@ -77,7 +77,16 @@ class Series:
         if self.venue == "synthetic":
             return f"SYNTHETIC market, {self.place}"
         kind = "Binance candles" if self.venue == "binance" else f"candles of venue {self.venue}"
-        return f"recorded {kind}, {self.place}"
+        return f"recorded {kind}, {self.place}{self._repaired}"
+
+    @property
+    def _repaired(self) -> str:
+        """Return in words which other sources filled holes, and how many candles."""
+        counts: dict[str, int] = {}
+        for name, count in (one for part in self.parts for one in part.repairs):
+            counts[name] = counts.get(name, 0) + count
+        said = [f"{count:,} candles repaired from {name}" for name, count in counts.items()]
+        return f" ({', '.join(said)})" if said else ""
 
 
 def available(*, places: Places | None = None) -> pl.DataFrame:

@@ -8,7 +8,7 @@ are the arguments of `Limits`, so a report can name them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from math import log1p
 
@@ -22,6 +22,7 @@ from workbench.market.timeframes import Timeframe, parse_timeframe
 
 _EARLIEST_MS, _LATEST_MS = 1_230_768_000_000, 4_102_444_800_000  # 2009 (first coin) to 2100
 _SHOWN = 5
+_MARKS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,9 @@ def check(
     """
     interval, limits = parse_timeframe(timeframe), limits or Limits()
     errors = tuple(_errors(frame, interval, now_ms))
-    ordered = frame.unique("open_time", keep="first").sort("open_time")
+    ordered = frame
+    if any(one.kind in ("null", "duplicate", "unordered") for one in errors):
+        ordered = frame.unique("open_time", keep="first").sort("open_time")
     gaps = () if any(one.kind == "unit" for one in errors) else tuple(_gaps(ordered, interval))
     times = ordered["open_time"].to_physical()
     return Report(
@@ -134,6 +137,11 @@ def with_causes(report: Report, cause_of: Callable[[Gap], str]) -> Report:
     return replace(report, gaps=gaps)
 
 
+def with_warnings(report: Report, more: Iterable[Finding]) -> Report:
+    """Return the report with further warnings behind its own."""
+    return replace(report, warnings=(*report.warnings, *more))
+
+
 def _errors(frame: pl.DataFrame, interval: Timeframe, now_ms: int | None) -> Iterator[Finding]:
     time, ms = pl.col("open_time"), pl.col("open_time").dt.epoch("ms")
     values = [name for name in SCHEMA if name not in ("symbol", "open_time")]
@@ -147,7 +155,7 @@ def _errors(frame: pl.DataFrame, interval: Timeframe, now_ms: int | None) -> Ite
             (ms < _EARLIEST_MS) | (ms > _LATEST_MS),
             "open before 2009 or after 2100: seconds or microseconds were taken for milliseconds",
         ),
-        ("duplicate", time.is_duplicated(), "share their open_time with another candle"),
+        ("duplicate", _duplicated(frame), "share their open_time with another candle"),
         (
             "unordered",
             time.diff().dt.total_milliseconds() < 0,
@@ -248,18 +256,29 @@ def _stale(last_ms: int, interval: Timeframe, now_ms: int, bars: int) -> Iterato
 
 
 def _findings(frame: pl.DataFrame, rules: list[tuple[str, pl.Expr, str]]) -> Iterator[Finding]:
-    marks = (
-        frame.lazy()
-        .select("open_time", *(rule.fill_null(False).alias(kind) for kind, rule, _ in rules))
-        .collect()
-    )
-    for kind, _, what in rules:
-        times = marks.filter(pl.col(kind))["open_time"].to_physical()
-        if len(times):
-            at = tuple("none" if t is None else _safe_iso(t) for t in times[:_SHOWN])
-            yield Finding(
-                kind, len(times), at, f"{len(times)} candles {what}, the first at {at[0]}"
-            )
+    """Yield what breaks a rule; few rules at once on a long series, so that it fits the memory."""
+    at_once = max(1, _MARKS_AT_ONCE // max(1, len(frame)))
+    for start in range(0, len(rules), at_once):
+        group = rules[start : start + at_once]
+        marks = (
+            frame.lazy()
+            .select("open_time", *(rule.fill_null(False).alias(kind) for kind, rule, _ in group))
+            .collect()
+        )
+        for kind, _, what in group:
+            times = marks.filter(pl.col(kind))["open_time"].to_physical()
+            if len(times):
+                at = tuple("none" if t is None else _safe_iso(t) for t in times[:_SHOWN])
+                message = f"{len(times)} candles {what}, the first at {at[0]}"
+                yield Finding(kind, len(times), at, message)
+
+
+def _duplicated(frame: pl.DataFrame) -> pl.Expr:
+    """Mark candles that share their time; times that rise, as they do nearly always, share none."""
+    times = frame["open_time"].to_physical().to_numpy()
+    if frame["open_time"].null_count() == 0 and bool((times[1:] > times[:-1]).all()):
+        return pl.col("open_time").is_null()  # of which there are none
+    return pl.col("open_time").is_duplicated()
 
 
 def _gaps(ordered: pl.DataFrame, interval: Timeframe) -> Iterator[Gap]:

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from workbench.data import atomic
@@ -89,9 +90,9 @@ class StoredSeries:
             .collect()
         )
 
-    def opening_times(self) -> list[int]:
-        """Return the opening time of every stored candle in milliseconds."""
-        return self.scan().select("open_time").collect()["open_time"].to_physical().to_list()
+    def opening_times(self) -> np.ndarray:
+        """Return the opening time of every stored candle in milliseconds, as int64, rising."""
+        return self.scan().select("open_time").collect()["open_time"].to_physical().to_numpy()
 
     def add(
         self, frame: pl.DataFrame, *, collected_ms: int, provenance: str | None = None
@@ -123,16 +124,18 @@ class StoredSeries:
         collected_ms: int,
         asked: Sequence[tuple[int, int]] = (),
         declared: Sequence[Finding] = (),
+        asked_of: str | None = None,
     ) -> bool:
         """Rewrite the manifest from the candles; return whether it changed.
 
-        `asked` are the stretches [start, end) for which the source was just asked: a gap inside one
-        of them is absent there. `declared` are the warnings that the source gave with its candles.
+        `asked` are the stretches [start, end) for which the source, or the one that `asked_of`
+        names, was just asked: a gap inside one of them is absent there. `declared` are the warnings
+        that the source gave with its candles.
         Nothing is written where all but the time is as it was.
         """
         with self._locked():
             before = self.manifest()
-            after = self._described(before, Asking(source, asked, declared), collected_ms)
+            after = self._described(before, Asking(source, asked, declared, asked_of), collected_ms)
             if before is not None and same_but_for_time(before, after):
                 return False
             text = json.dumps(after, indent=1, ensure_ascii=False, sort_keys=True)
@@ -214,7 +217,7 @@ class StoredSeries:
     def _described(
         self, before: dict[str, object] | None, asking: Asking, collected_ms: int
     ) -> dict[str, object]:
-        frame = self.scan().collect()
+        frame = self.scan().drop("symbol").collect()
         identity = {"venue": self.venue, "symbol": self.symbol, "interval": self.timeframe.name}
         return described(
             identity,
