@@ -151,6 +151,8 @@ def _pairs(raw: str) -> dict[str, str]:
 
 
 def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
     try:
         return unquote_plus(text, errors="strict")
     except UnicodeDecodeError:

@@ -42,6 +42,8 @@ class Replay:
         self._engine = engine
         self._instrument = engine.instrument(tape.symbol)
         self._slippage_bps = slippage_bps
+        self.last: Print  # the print that the market stands at
+        self.now_ms: int  # market time: that of the last print
         self.play()
 
     @property
@@ -60,16 +62,6 @@ class Replay:
         return self.played >= len(self.tape)
 
     @property
-    def last(self) -> Print:
-        """The print that the market stands at."""
-        return self.tape.print_at(self.played - 1)
-
-    @property
-    def now_ms(self) -> int:
-        """Market time: that of the last print."""
-        return self.last.time_ms
-
-    @property
     def next_ms(self) -> int | None:
         """Market time of the next print, None at the end."""
         return None if self.ended else self.tape.print_at(self.played).time_ms
@@ -79,7 +71,8 @@ class Replay:
         if self.ended:
             raise LookupError(f"{self.tape.symbol}: the tape ended")
         self.played += 1
-        printed, symbol = self.last, self.tape.symbol
+        printed, symbol = self.tape.print_at(self.played - 1), self.tape.symbol
+        self.last, self.now_ms = printed, printed.time_ms
         filled = self._engine.walk(symbol, [printed.price_e8], printed.quantity_e8, printed.time_ms)
         price, tick = printed.price_e8 / SCALE, self._instrument.tick_e8
         bid = max(1, sell_ticks(price, self._slippage_bps, tick))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from bridge.local_exchange.parameters import parse_query
 from bridge.local_exchange.security import rest_payload
 from bridge.local_exchange.shapes import Json
 from bridge.local_exchange.unbuilt import UNBUILT
+from bridge.local_exchange.wire import encode
 from workbench.execution.orders import Rejected
 
 GONE = (
@@ -107,7 +107,7 @@ async def _suffer(fault: Fault, request: web.Request) -> web.Response | None:
 
 def _json(answer: Json, status: int) -> web.Response:
     return web.Response(
-        body=json.dumps(answer, separators=(",", ":")).encode(),
+        body=encode(answer).encode(),
         status=status,
         headers={"Content-Type": "application/json;charset=UTF-8"},
     )

@@ -7,7 +7,6 @@ name and not percent-encoded. HMAC-SHA256 in hex, upper or lower case.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -37,7 +36,7 @@ def ws_payload(params: Mapping[str, str]) -> str:
 
 def sign(secret: str, payload: str) -> str:
     """Return the HMAC-SHA256 of a payload in hex."""
-    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), payload.encode(), "sha256").hex()
 
 
 def authenticate(

@@ -10,6 +10,7 @@ from bridge.local_exchange.connections import Connection, accepted
 from bridge.local_exchange.exchange import Exchange
 from bridge.local_exchange.shapes import Json, Object
 from bridge.local_exchange.streams import Subscriber
+from bridge.local_exchange.wire import encode
 
 MAX_STREAMS = 1024
 
@@ -54,7 +55,7 @@ class StreamSockets:
 
     async def _converse(self, connection: Connection, subscriber: Subscriber) -> None:
         async for text in connection.texts():
-            connection.send(json.dumps(self._answer(subscriber, text), separators=(",", ":")))
+            connection.send(encode(self._answer(subscriber, text)))
 
     def _answer(self, subscriber: Subscriber, text: str) -> Object:
         try:

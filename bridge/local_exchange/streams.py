@@ -7,7 +7,6 @@ a candle always leave, and in step pace all do.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bridge.local_exchange.replay import Played, Replay
 from bridge.local_exchange.settings import Pace
 from bridge.local_exchange.shapes import Object
 from bridge.local_exchange.venue import Venue
+from bridge.local_exchange.wire import encode
 from workbench.errors import UsageError
 from workbench.execution.matching.tape import Kline, refuse_finer
 from workbench.market.instruments import from_e8
@@ -138,7 +138,7 @@ class Streams:
         }
 
     def _publish(self, name: str, frame: Object) -> None:
-        raw = json.dumps(frame, separators=(",", ":"))
+        raw = encode(frame)
         for subscriber in list(self._listeners.get(name, {}).values()):
             wrapped = f'{{"stream":"{name}","data":{raw}}}' if subscriber.combined else raw
             subscriber.connection.send(wrapped)

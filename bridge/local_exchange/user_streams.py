@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 
 from bridge.local_exchange.accounts import Account
@@ -11,6 +10,7 @@ from bridge.local_exchange.faults import FaultPlan
 from bridge.local_exchange.shapes import Object
 from bridge.local_exchange.user_events import account_position, execution_report
 from bridge.local_exchange.venue import Venue
+from bridge.local_exchange.wire import encode
 from workbench.execution.orders import Rejected, Report
 
 
@@ -65,23 +65,27 @@ class UserStreams:
         touched: dict[tuple[str, str], None] = {}
         for report in reports:
             self._executions += 1
-            instrument = self._venue.engine.instrument(report.order.symbol)
+            order = report.order
+            touched[order.account, order.symbol] = None
+            if self._lost("executionReport") or not self._listeners.get(order.account):
+                continue
+            instrument = self._venue.engine.instrument(order.symbol)
             event = execution_report(
                 report, instrument, execution_id=self._executions, now_ms=now_ms
             )
-            self._send(report.order.account, event)
-            touched[report.order.account, report.order.symbol] = None
+            self._send(order.account, event)
         for account, symbol in touched:
+            if self._lost("outboundAccountPosition") or not self._listeners.get(account):
+                continue
             instrument = self._venue.engine.instrument(symbol)
             held = self._venue.engine.balances(account)
             self._send(account, account_position(held, [instrument.base, instrument.quote], now_ms))
 
+    def _lost(self, kind: str) -> bool:
+        """Whether a planned fault swallows an event of that kind."""
+        return self._faults.arrive(f"EVENT {kind}") is not None
+
     def _send(self, account: str, event: Object) -> None:
-        if self._faults.arrive(f"EVENT {event['e']}") is not None:
-            return
-        listeners = self._listeners.get(account)
-        if not listeners:
-            return
-        text = json.dumps(event, separators=(",", ":"))
-        for connection, number in list(listeners.items()):
+        text = encode(event)
+        for connection, number in list(self._listeners[account].items()):
             connection.send(f'{{"subscriptionId":{number},"event":{text}}}')

@@ -16,6 +16,7 @@ from bridge.local_exchange.parameters import Parameters
 from bridge.local_exchange.security import authenticate, ws_payload
 from bridge.local_exchange.shapes import Json, Object
 from bridge.local_exchange.unbuilt import UNBUILT_METHODS
+from bridge.local_exchange.wire import encode
 from workbench.execution.orders import Rejected
 
 SUBSCRIBE_WEIGHT = 2
@@ -57,7 +58,7 @@ class WsApi:
         except Rejected as refusal:
             reply = _refusal(refusal, wall_ms)
         limits = {"rateLimits": self._limits(wall_ms)} if wants_limits else {}
-        frame = json.dumps({"id": number} | reply | limits, separators=(",", ":"))
+        frame = encode({"id": number} | reply | limits)
         connection.send(frame)
         return True
 
