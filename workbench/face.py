@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "backtest", "candles_of", "load", "sweep"]
 
-ENGINES = ("kernel", "event")
+ENGINES = ("kernel", "event", "backtrader")
 
 
 class Run(BacktestResult):
@@ -48,15 +48,18 @@ def backtest(
     fee_bps: float = DEFAULT_FEE_BPS,
     slippage_bps: float = DEFAULT_SLIPPAGE_BPS,
     cash: float = DEFAULT_CASH,
-    filters: Filters = "exchange",
+    filters: Filters | None = None,
     engine: str = "kernel",
     **params: Number,
 ) -> Run:
     """Backtest one parameter set: signal at the close, fill at the next open, costs on.
 
-    `engine` is "kernel" (compiled) or "event" (the exchange's matching engine, order by order).
+    `engine` is "kernel" (compiled), "event" (the exchange's matching engine, order by order) or
+    "backtrader" (for cross-checking). `filters` are the exchange's, and "none" for backtrader, which
+    has none.
     Raises UsageError for bad parameters, DataError for candles that cannot be traded.
     """
+    filters = filters or ("none" if engine == "backtrader" else "exchange")
     costs = Costs(fee_bps, slippage_bps, cash, filters)
     series = candles_of(candles)
     if engine == "kernel":
@@ -65,6 +68,10 @@ def backtest(
         from workbench.backtest.event_driven import event_driven
 
         result = event_driven(series, strategy, costs=costs, **params)
+    elif engine == "backtrader":
+        from workbench.backtest.reference import reference
+
+        result = reference(series, strategy, costs=costs, **params)
     else:
         raise UsageError(f"unknown engine {engine!r}; use one of {', '.join(ENGINES)}")
     return Run(**vars(result))

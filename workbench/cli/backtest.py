@@ -18,11 +18,13 @@ def backtest(
     interval: options.Interval = "1h",
     start: options.Start = None,
     end: options.End = None,
-    engine: Annotated[str, typer.Option(help="kernel or event.")] = "kernel",
+    engine: Annotated[str, typer.Option(help="kernel, event or backtrader.")] = "kernel",
     fee_bps: options.FeeBps = 10.0,
     slippage_bps: options.SlippageBps = 1.0,
     cash: options.Cash = 10_000.0,
-    filters: Annotated[str, typer.Option(help="exchange or none.")] = "exchange",
+    filters: Annotated[
+        str | None, typer.Option(help="exchange or none; backtrader knows none alone.")
+    ] = None,
     trades_out: Annotated[Path | None, typer.Option(help="Write round trips (parquet).")] = None,
     equity_out: Annotated[Path | None, typer.Option(help="Write equity (parquet).")] = None,
     as_json: options.AsJson = False,
@@ -37,7 +39,7 @@ def backtest(
         fee_bps=fee_bps,
         slippage_bps=slippage_bps,
         cash=cash,
-        filters=options.filters(filters),
+        filters=options.filters(filters) if filters else None,
         **options.parse_params(params),
     )
     if trades_out:
