@@ -75,7 +75,8 @@ def test_pages_of_a_thousand_join_into_the_whole(server: KlinesServer, fetch: Fe
     assert rounded(frame).equals(rounded(candle_frame(COUNT).head(-1)))
     assert [request["limit"] for request in server.requests] == ["1000"] * 3
     starts = [int(request["startTime"]) for request in server.requests]
-    assert starts == [JANUARY_2024_MS + page * 1000 * HOUR_MS for page in range(3)]
+    # each page begins with the last candle of the one before, which proves it closed
+    assert starts == [JANUARY_2024_MS + page * 999 * HOUR_MS for page in range(3)]
 
 
 def test_the_newest_candle_of_a_replay_is_not_believed(fetch: Fetch) -> None:
@@ -304,8 +305,8 @@ def test_a_collection_that_breaks_off_keeps_what_it_has_and_goes_on_from_there(
     server.rows_changed = None
     server.requests.clear()
     done = run_collect(server, tmp_path)
-    assert (done.new, done.rows) == (COUNT - 1 - 2_000, COUNT - 1)
-    assert int(server.requests[0]["startTime"]) == JANUARY_2024_MS + 2_000 * HOUR_MS
+    assert (done.new, done.rows) == (COUNT - 1 - 1_998, COUNT - 1)
+    assert int(server.requests[0]["startTime"]) == JANUARY_2024_MS + 1_998 * HOUR_MS
 
 
 def test_an_unknown_symbol_leaves_nothing_behind(server: KlinesServer, tmp_path: Path) -> None:

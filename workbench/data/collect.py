@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from threading import Event
 
+import numpy as np
 import polars as pl
 
 from workbench.data.catalogue import refuse_symbol
+from workbench.data.jobs import Stopped, run_jobs
 from workbench.data.manifest import noted_declarations
 from workbench.data.schema import marked
 from workbench.data.sources.base import Source, declared_by
@@ -57,55 +60,51 @@ def collect(
     since_ms: int,
     until_ms: int,
     clock_ms: Callable[[], int],
+    jobs: int = 1,
     progress: bool = True,
 ) -> list[Collected]:
     """Fetch what the store lacks of each series in [since, until) and return what was done.
 
-    `clock_ms` gives the time that the manifests note. Raises the source's errors; what was stored
-    before the error stays, and the same call goes on from there.
+    `clock_ms` gives the time that the manifests note; at most `jobs` series are fetched at a time.
+    Raises the source's errors; what was stored before the error stays, and the same call goes on
+    from there.
     """
     timeframes = [parse_timeframe(interval) for interval in intervals]
     for symbol in symbols:
         refuse_symbol(symbol)
     if since_ms >= until_ms:
         raise UsageError(f"since {iso(since_ms)} is not before until {iso(until_ms)}; swap them")
-    return [
-        _collect_series(
-            source,
-            store.series(source.venue, symbol, timeframe),
-            since_ms,
-            until_ms,
-            clock_ms,
-            progress,
-        )
+    wanted = [
+        store.series(source.venue, symbol, timeframe)
         for symbol in symbols
         for timeframe in timeframes
     ]
 
+    def work(series: StoredSeries, stop: Event) -> Collected:
+        return _collect_series(source, series, since_ms, until_ms, clock_ms, progress, stop)
+
+    return run_jobs(work, wanted, jobs)
+
 
 def missing_ranges(
-    opening_times: Sequence[int], timeframe: Timeframe, since_ms: int, until_ms: int
+    opening_times: Sequence[int] | np.ndarray, timeframe: Timeframe, since_ms: int, until_ms: int
 ) -> list[tuple[int, int]]:
     """Return the half-open stretches of [since, until) in which candles could open but none does.
 
     `opening_times` rise; a stretch begins and ends on opening times of the timeframe.
     """
-    first = timeframe.floor(since_ms)
-    due = first if first == since_ms else timeframe.next(first)
-    last = timeframe.floor(until_ms)
+    first, last = timeframe.floor(since_ms), timeframe.floor(until_ms)
+    begin = first if first == since_ms else timeframe.next(first)
     end = until_ms if last == until_ms else timeframe.next(last)
-    ranges = []
-    for time_ms in opening_times:
-        if time_ms < due:
-            continue
-        if time_ms >= end:
-            break
-        if time_ms > due:
-            ranges.append((due, time_ms))
-        due = timeframe.next(time_ms)
-    if due < end:
-        ranges.append((due, end))
-    return ranges
+    times = np.asarray(opening_times, np.int64)
+    held = times[(times >= begin) & (times < end)]
+    if timeframe.fixed_ms is not None:
+        following = held + timeframe.fixed_ms
+    else:
+        following = np.array([timeframe.next(time_ms) for time_ms in held.tolist()], np.int64)
+    starts, ends = np.append(begin, following), np.append(held, end)
+    holes = starts < ends
+    return list(zip(starts[holes].tolist(), ends[holes].tolist(), strict=True))
 
 
 def _collect_series(
@@ -115,6 +114,7 @@ def _collect_series(
     until_ms: int,
     clock_ms: Callable[[], int],
     progress: bool,
+    stop: Event,
 ) -> Collected:
     from tqdm.auto import tqdm
 
@@ -126,12 +126,16 @@ def _collect_series(
         for start_ms, end_ms in ranges:
             pages = source.fetch(series.symbol, series.timeframe, start_ms, end_ms)
             for batch in _batches(pages, source.description):
+                if stop.is_set():
+                    raise Stopped
                 added = series.add(batch, collected_ms=clock_ms())
                 done = Added(
                     done.new + added.new, done.known + added.known, done.revised + added.revised
                 )
                 bar.update(added.new)
-    if not before and not done.new:
+    if (
+        not len(before) and not done.new and not done.known
+    ):  # another collector may have been quicker
         raise DataError(
             f"{label}: {source.description} has no closed candle between {iso(since_ms)} and "
             f"{iso(until_ms)}; widen the window"

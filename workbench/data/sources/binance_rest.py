@@ -9,6 +9,7 @@ from the server's stops everything: one of the two would take an open candle for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from workbench.market.timeframes import MINUTE_MS, Timeframe
 
 BASE_URL = "https://api.binance.com"
 PAGE = 1_000
+MAX_MS = 1 << 53
 CLOCKS_APART_MS = MINUTE_MS
 
 
@@ -46,6 +48,11 @@ class BinanceRest:
         return venue_of(self.base_url)
 
     @property
+    def replayed(self) -> bool:
+        """Return whether the market may be a replay, whose candles keep their past times."""
+        return self.venue == "local"
+
+    @property
     def description(self) -> str:
         """Return the host that was asked, for the manifest."""
         return f"REST klines of {urlsplit(self.base_url).hostname}"
@@ -60,42 +67,64 @@ class BinanceRest:
                 f"since {iso(start_ms)} lies in the future of the server ({iso(now_ms)}); "
                 "start earlier"
             )
-        replayed = self.venue == "local"
-        last_asked_ms = end_ms - 1
-        if replayed:  # one more, because the last one proves only that those before it have closed
-            last_asked_ms = timeframe.next(timeframe.floor(last_asked_ms))
-        at_ms = start_ms
-        while at_ms < end_ms:
-            frame = self.page(symbol, timeframe, at_ms, last_asked_ms)
-            if frame.is_empty():
-                return
-            at_ms = timeframe.next(int(frame["open_time"].to_physical()[-1]))
-            done = len(frame) < PAGE
-            if replayed and done:
-                frame = frame.head(-1)
-            closed = _closed(_before(frame, end_ms), timeframe, now_ms)
-            if not closed.is_empty():
-                yield closed
-            if done or len(closed) < len(frame):
-                return  # the rest is not asked for, or still open
+        last_ms = end_ms - 1
+        if self.replayed:  # one more, because only the next candle proves that one has closed
+            last_ms = timeframe.next(timeframe.floor(last_ms))
+        closed_before_ms = min(end_ms, timeframe.floor(now_ms))
+        with ThreadPoolExecutor(1, thread_name_prefix="page") as ahead:
+            at_ms: int | None = start_ms
+            coming = ahead.submit(self._rows, symbol, timeframe, start_ms, last_ms)
+            while at_ms is not None:
+                from_ms, rows = at_ms, coming.result()
+                at_ms = self._following(rows, timeframe, from_ms, min(last_ms, closed_before_ms))
+                if at_ms is not None:  # is on its way while this page is read and stored
+                    coming = ahead.submit(self._rows, symbol, timeframe, at_ms, last_ms)
+                frame = frame_of(rows, symbol, timeframe, from_ms=from_ms, to_ms=last_ms)
+                closed = _before(frame.head(-1) if self.replayed else frame, closed_before_ms)
+                if not closed.is_empty():
+                    yield closed
 
-    def page(
-        self, symbol: str, timeframe: Timeframe, start_ms: int, last_ms: int, *, limit: int = PAGE
-    ) -> pl.DataFrame:
-        """Return the first candles that open in [start, last], the open one among them."""
+    def first_candle(self, symbol: str, timeframe: Timeframe) -> pl.DataFrame:
+        """Return the oldest candle there is, an empty frame where there is none."""
+        rows = self._rows(symbol, timeframe, 0, None, limit=1)
+        return frame_of(rows, symbol, timeframe, from_ms=0, to_ms=MAX_MS)
+
+    def _rows(
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        start_ms: int,
+        last_ms: int | None,
+        limit: int = PAGE,
+    ) -> list[object]:
+        """Return the first klines that open in [start, last] as they came, the open one among them."""
         query = {
             "symbol": symbol,
             "interval": timeframe.name,
             "startTime": str(start_ms),
-            "endTime": str(last_ms),
             "limit": str(limit),
         }
+        if last_ms is not None:
+            query["endTime"] = str(last_ms)
         rows = self.http.get("/api/v3/klines", query)
         if not isinstance(rows, list):
             raise ExchangeError(
                 f"{self.http.host}: klines is {type(rows).__name__}, not a list of candles"
             )
-        return frame_of(rows, symbol, timeframe, from_ms=start_ms, to_ms=last_ms)
+        return rows
+
+    def _following(
+        self, rows: list[object], timeframe: Timeframe, from_ms: int, end_ms: int
+    ) -> int | None:
+        """Return where the next page starts; None after the last page, or one not to be believed."""
+        if len(rows) < PAGE:
+            return None
+        last = rows[-1]
+        opened = last[0] if isinstance(last, list) and last else None
+        if not isinstance(opened, int) or not from_ms <= opened < end_ms:
+            return None
+        following = opened if self.replayed else timeframe.next(opened)
+        return following if from_ms < following < end_ms else None
 
     def server_time_ms(self) -> int:
         """Return the server's clock in milliseconds UTC; UsageError where ours is far from it."""
@@ -122,10 +151,6 @@ class BinanceRest:
                 "so an open candle could pass for a closed one; set this machine's clock "
                 "(`timedatectl set-ntp true`), or ask another server"
             )
-
-
-def _closed(frame: pl.DataFrame, timeframe: Timeframe, now_ms: int) -> pl.DataFrame:
-    return _before(frame, timeframe.floor(now_ms))
 
 
 def _before(frame: pl.DataFrame, time_ms: int) -> pl.DataFrame:
