@@ -74,8 +74,10 @@ class Driver:
             self._fault(str(error))
         finally:
             self._let_runner_go()
-        await self._stop.wait()
-        await self._end()
+        while self.book.row.state is not InstanceState.STOPPED:
+            await self._stop.wait()
+            self._stop.clear()
+            await self._end()
 
     async def _trade_until_stop(self) -> None:
         if self.book.row.state not in (InstanceState.STARTING, InstanceState.RUNNING):
@@ -97,6 +99,8 @@ class Driver:
             await self._warm_up()
         else:
             await self._runner()
+        if self.book.row.state is not InstanceState.RUNNING:
+            return
         candles = ClosedCandles(
             self._exchange,
             self._clock,
@@ -109,6 +113,8 @@ class Driver:
         async for candle in candles.follow():
             late = self._is_late(candle, candles.sequence.market_ms)
             await self._on_candle(candle, late=late)
+            if self._stop.is_set():
+                return  # a market that is ahead of us would always have a next candle
 
     async def _warm_up(self) -> None:
         _, loaded = await self._runner()
@@ -134,7 +140,9 @@ class Driver:
         link, loaded = await self._runner()
         records = core.candle_records(candles).tobytes()
         state = await link.warm_up(loaded.initial_state, records, row.capital_e8 / SCALE)
-        self._commit(core.warmed(row, candles, state, loaded.state_layout))
+        if self.book.row.state is not InstanceState.STARTING:
+            return  # a stop came first
+        self._commit(core.warmed(self.book.row, candles, state, loaded.state_layout))
         self.book.last_price = self.book.row.last_close
 
     async def _on_candle(self, candle: CandleRow, *, late: bool) -> None:
@@ -206,7 +214,8 @@ class Driver:
             if step.ticket is not None:
                 await self._desk.carry_out(self.book, step.ticket)
             self._settled()
-        self._commit(core.ended(self.book.row))
+        if self.book.row.state is InstanceState.STOPPING:  # a fill that cannot be booked faults it
+            self._commit(core.ended(self.book.row))
 
     def _is_late(self, candle: CandleRow, market_ms: int) -> bool:
         now_ms = market_ms if self._tape_market else max(market_ms, self._clock.wall_ms())
@@ -215,7 +224,7 @@ class Driver:
 
     def _fault(self, reason: str) -> None:
         self.book.settled = True
-        if self.book.row.state is not InstanceState.FAULTED:
+        if self.book.row.state in (InstanceState.STARTING, InstanceState.RUNNING):
             self._commit(core.faulted(self.book.row, reason))
 
     def _commit(self, step: core.Step) -> None:

@@ -120,6 +120,17 @@ def test_a_command_said_twice_is_done_once(stage: Stage) -> None:
     stage.client.wait_until("twice", {"STOPPED"})
 
 
+def test_a_stop_right_after_the_start_ends_the_instance(stage: Stage) -> None:
+    """Whatever it was doing, warm-up included; a second stop is a conflict."""
+    stage.client.start_instance(
+        "early", account="paper", strategy="macd", symbol="BTCUSDT", interval="1h", capital=50
+    )
+    stage.client.stop_instance("early")
+    assert stage.client.wait_until("early", {"STOPPED"})["quantity"] == 0
+    with pytest.raises(BridgeError, match="is STOPPED already"):
+        stage.client.stop_instance("early")
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

@@ -1,0 +1,147 @@
+"""One instance's life around its edges: faults, stops and their races, without processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bridge.exchanges.base import Kline, StreamBroken
+from bridge.gateway.books import Book
+from bridge.gateway.desk import OrderDesk
+from bridge.gateway.driver import Driver
+from bridge.journal_rows import InstanceState
+from bridge.runner_link import Loaded, RunnerFault, RunnerGone
+from tests.bridge.doubles import JumpingClock, MemoryExchange, books_with, instance_row, journal_in
+from workbench.core.records import empty_intent
+
+HOUR = 3_600_000
+
+
+class ScriptedRunner:
+    """A runner that answers targets from a list; an exception in the list is raised."""
+
+    pid = 4711
+
+    def __init__(self, script: list[float | Exception]) -> None:
+        self.script = script
+        self.asked: list[int] = []
+
+    async def start(self, strategy: str) -> ScriptedRunner:
+        """Be the factory as well."""
+        return self
+
+    async def load(self, strategy: str, params: object, code_sha: str) -> Loaded:
+        """Load anything."""
+        return Loaded("ab" * 32, {}, 2, 2, "x", b"fresh")
+
+    async def decide(
+        self, seq: int, state: bytes, *_: bytes, timeout: float
+    ) -> tuple[bytes, bytes]:
+        """Answer the next of the script."""
+        self.asked.append(seq)
+        answer = self.script.pop(0) if self.script else np.nan
+        if isinstance(answer, Exception):
+            raise answer
+        intent = empty_intent()
+        intent["target"] = answer
+        return f"after {seq}".encode(), intent.tobytes()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class EndlessExchange(MemoryExchange):
+    """Plays its frames, then is silent."""
+
+    async def kline_stream(self, symbol: str, interval: str) -> AsyncIterator[Kline | StreamBroken]:
+        """Yield the prepared frames and wait for ever."""
+        for frame in self.frames:
+            yield frame
+        await asyncio.Event().wait()
+
+
+def candle(index: int) -> Kline:
+    """Return the closed hour `index` at 100."""
+    return Kline(
+        index * HOUR, (index + 1) * HOUR - 1, 100, 101, 99, 100, 5.0, True, (index + 1) * HOUR - 1
+    )
+
+
+async def lived(
+    folder: Path, script: list[float | Exception], *, until: str, stop: str = ""
+) -> tuple[Book, Any, Any]:
+    """Let an instance see four candles with that script; optionally stop it then; wait for a state."""
+    clock = JumpingClock()
+    exchange = EndlessExchange(clock, frames=[candle(i) for i in range(10, 14)])
+    row = instance_row(last_candle_ms=9 * HOUR, state_layout="x", late_entry="take")
+    books, book = books_with(journal_in(folder), row)
+    desk = OrderDesk(books, exchange, clock, backend_timeout_ms=500)
+    runner = ScriptedRunner(script)
+    driver = Driver(
+        book, books, exchange=exchange, desk=desk, runners=runner, clock=clock, tape_market=True,  # type: ignore[arg-type]
+        on_change=lambda: None,
+    )  # fmt: skip
+    living = asyncio.ensure_future(driver.run())
+    try:
+        async with asyncio.timeout(60):  # the first order compiles
+            while stop and book.row.bars < 4 and book.row.state is InstanceState.RUNNING:
+                await asyncio.sleep(0)
+            if stop:
+                driver.request_stop(stop)
+            while book.row.state != until and not living.done():
+                await asyncio.sleep(0)
+    finally:
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+    return book, exchange, runner
+
+
+async def test_flatten_sells_everything_and_keep_sells_nothing(tmp_path: Path) -> None:
+    """Both end STOPPED."""
+    for policy, sold in (("flatten", 1), ("keep", 0)):
+        folder = tmp_path / policy
+        folder.mkdir()
+        book, exchange, _ = await lived(folder, [1.0], until="STOPPED", stop=policy)
+        assert book.row.state is InstanceState.STOPPED
+        assert [order.side for order in exchange.accepted] == ["BUY", "SELL"][: 1 + sold]
+
+
+async def test_a_dead_runner_gets_the_same_bar_again(tmp_path: Path) -> None:
+    """Two deaths on one candle are survived, without a second decision."""
+    book, exchange, runner = await lived(
+        tmp_path, [RunnerGone("died"), RunnerGone("died"), 1.0], until="STOPPED", stop="keep"
+    )
+    assert runner.asked == [1, 1, 1, 2, 3, 4]
+    assert book.row.bars == 4
+    assert len(exchange.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ([RunnerGone("runner 7 died")] * 3, "died 3 times on the candle"),
+        ([RunnerFault("the strategy took longer than 5 s")], "took longer"),
+        ([7.0], "target"),
+    ],
+)
+async def test_a_strategy_that_fails_faults_its_instance_and_can_still_be_sold(
+    tmp_path: Path, script: list[float | Exception], reason: str
+) -> None:
+    """F45: the position stays until a human says so; a stop then sells it."""
+    folder = tmp_path / "fault"
+    folder.mkdir()
+    book, exchange, _ = await lived(folder, [1.0, *script], until="FAULTED")
+    assert book.row.state is InstanceState.FAULTED
+    assert reason in book.row.reason
+    assert book.row.bars == 1
+    assert [order.side for order in exchange.accepted] == ["BUY"]
+    again = tmp_path / "stop"
+    again.mkdir()
+    book, exchange, _ = await lived(again, [1.0, *script], until="STOPPED", stop="flatten")
+    assert book.row.state is InstanceState.STOPPED
+    assert [order.side for order in exchange.accepted] == ["BUY", "SELL"]
