@@ -10,7 +10,18 @@ from workbench.errors import UsageError
 if TYPE_CHECKING:
     from workbench.strategies.spec import Spec
 
-_FILES = {"macd": "macd_crossover"}
+_FILES = {
+    "macd": "macd_crossover",
+    "ema_cross": "exponential_average_cross",
+    "sma_cross": "simple_average_cross",
+    "rsi": "rsi_swing",
+    "bollinger": "bollinger_reversion",
+    "donchian": "donchian_breakout",
+    "grid": "grid_ladder",
+    "dca": "cost_averaging",
+    "hold": "buy_and_hold",
+    "random_entry": "random_control",
+}
 
 
 def names() -> tuple[str, ...]:

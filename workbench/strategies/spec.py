@@ -175,3 +175,14 @@ def ema_stable(period: int, weight: float = SEED_WEIGHT) -> int:
     """
     with np.errstate(divide="ignore"):
         return np.ceil(np.log(weight) / np.log(1.0 - 2.0 / (np.asarray(period) + 1.0))).astype(int)
+
+
+def wilder_stable(period: int, weight: float = SEED_WEIGHT) -> int:
+    """Return after how many values Wilder's average (weight 1/period) has forgotten its seed."""
+    with np.errstate(divide="ignore"):
+        return np.ceil(np.log(weight) / np.log(1.0 - 1.0 / np.asarray(period))).astype(int)
+
+
+def nothing_to_settle(params: np.ndarray) -> np.ndarray:
+    """Return 0 for each parameter set: the `stable` of a strategy that looks at no candle but this."""
+    return np.zeros(np.shape(params), np.int64)
