@@ -96,6 +96,8 @@ async def _serve(port: int, supervisor: Supervisor, as_json: bool, ephemeral: bo
         await supervisor.end()
         await asyncio.wait({serving}, timeout=3.0)
         supervisor_file().unlink(missing_ok=True)
+        if not ephemeral:
+            print("gateways trade on; `bridge serve` finds them again", file=sys.stderr)
         with contextlib.suppress(asyncio.CancelledError):
             await living
 

@@ -79,8 +79,8 @@ async def _serve(config: GatewayConfig, keys: dict[str, Any]) -> None:
         loop.add_signal_handler(number, end)
     if config.ephemeral:
         loop.add_reader(sys.stdin.fileno(), end_with_stdin)
-    async with server:
-        await service.run()
+    await service.run()
+    server.close()
 
 
 def _lock(path: Path, what: str) -> int:

@@ -183,7 +183,9 @@ class Service:
         capital_e8 = to_e8(request.capital)
         instrument = await self._exchange.instrument(request.symbol)
         loaded = await self._try_load(request)
+        synthetic = await self._exchange.is_synthetic()
         self.balances |= await self._exchange.balances()
+        # From here to the instance's own account nothing waits: two starts cannot spend the same quote.
         self._demand_budget(capital_e8, instrument.quote)
         local = self.config.venue.name == "local"
         row = InstanceRow(
@@ -197,7 +199,7 @@ class Service:
             capital_e8=capital_e8,
             late_entry=request.late_entry or ("take" if local else "skip"),
             started_ms=self._clock.wall_ms(),
-            synthetic=await self._exchange.is_synthetic(),
+            synthetic=synthetic,
             state=InstanceState.STARTING,
             reason="",
             seq=0,
@@ -210,11 +212,14 @@ class Service:
             state_layout="",
             stop_policy="",
         )
-        self.books.journal.write(self._clock.wall_ms(), [row, core.instance_event(row)])
         book = self.books.open(row, instrument)
+        answer = self._view(book)
+        # In one transaction: a replay after a crash finds either both or neither.
+        done = CommandRow(request.command_id, 201, json.dumps(answer, allow_nan=False))
+        self.books.journal.write(self._clock.wall_ms(), [row, core.instance_event(row), done])
         self._drive(book)
         self._on_change()
-        return 201, self._view(book)
+        return 201, answer
 
     async def _stop(self, name: str, request: StopRequest) -> tuple[int, view.View]:
         book = self._book(name)
@@ -276,7 +281,9 @@ class Service:
         try:
             status, answer = await work()
             text = json.dumps(answer, allow_nan=False)
-            self.books.journal.write(self._clock.wall_ms(), [CommandRow(command_id, status, text)])
+            if self.books.journal.command(command_id) is None:
+                done = CommandRow(command_id, status, text)
+                self.books.journal.write(self._clock.wall_ms(), [done])
             future.set_result((status, text))
             return status, text
         except BaseException as error:
