@@ -58,14 +58,20 @@ def tradable(candle):
     return candle.volume > 0.0 and candle.missing_before == 0
 
 
-@njit(nogil=True)
-def mark_position(position, account, close):
-    """Write the account, marked at a close, into the record that `decide` sees."""
+@njit(nogil=True, forceinline=True)
+def show_account(position, account):
+    """Write what a fill left into the record that `decide` sees; equity is marked at each close."""
     position.quantity = account.quantity
     position.entry_price = account.entry_price if account.is_open else 0.0
     position.cash = account.cash
-    position.equity = account.cash + account.quantity * close
     position.realised = account.realised
+
+
+@njit(nogil=True)
+def mark_position(position, account, close):
+    """Write the account, marked at a close, into the record that `decide` sees."""
+    show_account(position, account)
+    position.equity = account.cash + account.quantity * close
     position.bars_held = account.bars_held
 
 
@@ -182,6 +188,7 @@ def make_simulate(decide, STATE):
                         fills[n_fills] = fill
                     if done:
                         n_fills += 1
+                        show_account(position, account)
                 if account.is_open:
                     held += 1
                     account.bars_held += 1
