@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.execution.orders import OPEN, TRANSITIONS, OrderEvent, OrderStatus, after
+from workbench.execution.orders import LIVE, OPEN, TRANSITIONS, OrderEvent, OrderStatus, after
 
 
-def test_an_open_order_sees_every_event_and_a_closed_one_none() -> None:
-    assert set(TRANSITIONS) == {(state, event) for state in OPEN for event in OrderEvent}
+def test_a_live_order_sees_what_happens_at_the_market_and_a_pending_one_what_its_list_does() -> (
+    None
+):
+    market = {event for event in OrderEvent if event not in ("activate", "reject")}
+    waiting = {
+        OrderEvent.ACTIVATE, OrderEvent.REJECT, OrderEvent.CANCEL, OrderEvent.EXPIRE,
+    }  # fmt: skip
+    seen = {(state, event) for state in LIVE for event in market}
+    assert set(TRANSITIONS) == seen | {(OrderStatus.PENDING_NEW, event) for event in waiting}
 
 
 @pytest.mark.parametrize("status", sorted(set(OrderStatus) - OPEN))

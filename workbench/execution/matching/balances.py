@@ -80,6 +80,11 @@ class Balances:
         self.fees[asset] += fee_e8
         self._move(account, asset, amount_e8 - fee_e8, 0)
 
+    def pay_fee(self, account: str, asset: str, fee_e8: int) -> None:
+        """Take a commission out of free money."""
+        self._move(account, asset, -fee_e8, 0)
+        self.fees[asset] += fee_e8
+
     def check_conservation(self) -> None:
         """Raise AssertionError naming the first asset whose sum is not what was deposited."""
         held: dict[str, int] = defaultdict(int)

@@ -32,9 +32,14 @@ class Book:
         if level[order_id] == 0:
             self._drop(side, key, order_id)
 
-    def remove(self, side: Side, price_ticks: int, order_id: int) -> None:
-        """Take an order out, whatever is left of it."""
-        self._drop(side, _key(side, price_ticks), order_id)
+    def has(self, side: Side, price_ticks: int, order_id: int) -> bool:
+        """Whether an order rests there."""
+        return order_id in self._sides[side].get(_key(side, price_ticks), ())
+
+    def discard(self, side: Side, price_ticks: int, order_id: int) -> None:
+        """Take an order out, whatever is left of it; one that does not rest stays unfound."""
+        if self.has(side, price_ticks, order_id):
+            self._drop(side, _key(side, price_ticks), order_id)
 
     def best(self, side: Side) -> int | None:
         """Return the best price in ticks, None for an empty side."""

@@ -2,15 +2,16 @@
 
 The market's liquidity is a function of the side alone: one price, so many lots. Users' orders at a
 better or the same price go first, the oldest first; a plan is a list of `Match`, best price first.
+Where the taker prevents trades with itself, a match may be one that shall not happen (`prevented`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from workbench.execution.matching.book import Book
-from workbench.execution.orders import NewOrder, Side
+from workbench.execution.orders import SelfTrade, Side
 from workbench.market.instruments import Instrument
 
 MARKET = 0  # the "order number" of the market's own liquidity
@@ -40,12 +41,28 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Want:
+    """What a taker wants: lots or quote, down to a limit in ticks (0 for none).
+
+    `own` are the numbers of its account's orders that it must not trade with, as `mode` says.
+    """
+
+    side: Side
+    lots: int
+    quote_e8: int = 0
+    limit: int = 0
+    mode: SelfTrade = SelfTrade.NONE
+    own: Collection[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """A piece of a sweep: so many lots at that price, against a resting order or `MARKET`."""
 
     price_ticks: int
     lots: int
     maker_id: int
+    prevented: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +75,11 @@ class Sweep:
     @property
     def lots(self) -> int:
         """Lots that would trade."""
-        return sum(match.lots for match in self.matches)
+        return sum(match.lots for match in self.matches if not match.prevented)
 
     def value_e8(self, instrument: Instrument) -> int:
         """Quote that would change hands."""
-        ticks = sum(match.lots * match.price_ticks for match in self.matches)
+        ticks = sum(one.lots * one.price_ticks for one in self.matches if not one.prevented)
         return ticks * instrument.unit_e8
 
 
@@ -79,28 +96,33 @@ def offers(quote: Quote, book: Book, taker: Side) -> Iterator[Match]:
         yield market
 
 
-def plan(new: NewOrder, quote: Quote, book: Book, instrument: Instrument, limit: int) -> Sweep:
-    """Return the sweep of an order of `quantity_e8` or `quote_e8`; `limit` in ticks, 0 for none.
+def plan(want: Want, quote: Quote, book: Book, instrument: Instrument) -> Sweep:
+    """Return the sweep of what a taker wants.
 
     A quantity beyond what is offered, or quote left that could buy another lot at the last price,
     shows as `wanted_lots` above `lots`.
     """
-    left = new.quantity_e8 // instrument.step_e8
-    money_e8 = new.quote_e8
+    left, money_e8 = want.lots, want.quote_e8
     matches: list[Match] = []
-    for offer in offers(quote, book, new.side):
-        if limit and _worse(offer.price_ticks, limit, new.side):
+    for offer in offers(quote, book, want.side):
+        if want.limit and _worse(offer.price_ticks, want.limit, want.side):
             break
         one_lot_e8 = offer.price_ticks * instrument.unit_e8
-        if new.quote_e8:
+        if want.quote_e8:
             left = money_e8 // one_lot_e8
         lots = min(offer.lots, left)
         if lots <= 0:
             break
+        if offer.maker_id in want.own:
+            matches.append(Match(offer.price_ticks, lots, offer.maker_id, prevented=True))
+            if want.mode is SelfTrade.EXPIRE_MAKER:
+                continue
+            break
         matches.append(Match(offer.price_ticks, lots, offer.maker_id))
         left -= lots
         money_e8 -= lots * one_lot_e8
-    return Sweep(tuple(matches), sum(match.lots for match in matches) + max(left, 0))
+    traded = sum(match.lots for match in matches if not match.prevented)
+    return Sweep(tuple(matches), traded + max(left, 0))
 
 
 def _worse(price: int, limit: int, side: Side) -> bool:

@@ -1,0 +1,68 @@
+"""Conditional orders that wait for the last traded price: stops, take-profits and trailing ones.
+
+The stop of a STOP_LOSS to buy and of a TAKE_PROFIT to sell stands above the market and is met when
+the price rises to it; the other two stand below. With a trailing delta d (in 1/10,000) the stop
+follows the best price since tracking began: met at low·(1+d) from above, at high·(1−d) from below.
+Where there is a stop price too, tracking begins when that is met. Prices are the tape's, at 1e-8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbench.execution.orders import STOPS, OrderType, Side
+
+BIPS = 10_000
+
+
+def waits_above(side: Side, order_type: OrderType) -> bool:
+    """Whether such an order's stop stands above the market."""
+    return (order_type in STOPS) == (side is Side.BUY)
+
+
+def is_met(above: bool, stop_e8: int, price_e8: int) -> bool:
+    """Whether a price has reached a stop."""
+    return price_e8 >= stop_e8 if above else price_e8 <= stop_e8
+
+
+@dataclass(slots=True)
+class Watch:
+    """One waiting order; `extreme_e8` is 0 until its tracking began."""
+
+    order_id: int
+    above: bool
+    stop_e8: int
+    bips: int
+    extreme_e8: int = 0
+
+    def hears(self, price_e8: int) -> bool:
+        """Take a price in; return whether the order is triggered by it."""
+        if not self.bips:
+            return is_met(self.above, self.stop_e8, price_e8)
+        if not self.extreme_e8:
+            if not is_met(self.above, self.stop_e8, price_e8):
+                return False
+            self.extreme_e8 = price_e8
+        best = min if self.above else max
+        self.extreme_e8 = best(self.extreme_e8, price_e8)
+        way = self.bips if self.above else -self.bips
+        return is_met(self.above, self.extreme_e8 * (BIPS + way), price_e8 * BIPS)
+
+
+class Watches:
+    """Every waiting order of one symbol, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Watch] = {}
+
+    def add(self, watch: Watch) -> None:
+        """Let an order wait."""
+        self.waiting[watch.order_id] = watch
+
+    def drop(self, order_id: int) -> None:
+        """Let an order wait no longer."""
+        self.waiting.pop(order_id, None)
+
+    def heard(self, price_e8: int) -> list[int]:
+        """Return the orders that a print triggers, in the order of arrival; they stay here."""
+        return [number for number, watch in self.waiting.items() if watch.hears(price_e8)]
