@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,9 +30,11 @@ def collect(
     store: Annotated[
         Path | None, typer.Option(help="Store to fill; without it the project's datasets.")
     ] = None,
+    jobs: Annotated[int, typer.Option(help="Series that are fetched at a time.")] = 2,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Collect candles into the store: only what is missing is fetched, and it is checked first."""
+    return_memory_soon()
     from workbench.data.collect import collect as collect_candles
     from workbench.data.places import datasets_folder
     from workbench.data.store import Store
@@ -45,6 +48,7 @@ def collect(
         since_ms=0 if since is None else to_ms(since, name="--since"),
         until_ms=wall_ms() if until is None else to_ms(until, name="--until"),
         clock_ms=wall_ms,
+        jobs=jobs,
         progress=not json and sys.stderr.isatty(),
     )
     if json:
@@ -52,6 +56,14 @@ def collect(
     else:
         for one in results:
             print(_line(one))
+
+
+def return_memory_soon() -> None:
+    """Let polars give memory back to the system; it read this when it is imported, so call it before.
+
+    Its allocator keeps freed pages for ten seconds, which are half of a long collection's memory.
+    """
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:200,muzzy_decay_ms:0")
 
 
 def _names(text: str) -> list[str]:

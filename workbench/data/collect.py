@@ -133,9 +133,8 @@ def _collect_series(
                     done.new + added.new, done.known + added.known, done.revised + added.revised
                 )
                 bar.update(added.new)
-    if (
-        not len(before) and not done.new and not done.known
-    ):  # another collector may have been quicker
+    nothing_came = not (done.new or done.known)  # known: another collector was quicker
+    if nothing_came and not len(before):
         raise DataError(
             f"{label}: {source.description} has no closed candle between {iso(since_ms)} and "
             f"{iso(until_ms)}; widen the window"

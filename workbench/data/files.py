@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 
-from workbench.data.schema import PROVENANCE, REPAIRED, conformed
+from workbench.data.schema import PROVENANCE, REPAIRED, SCHEMA, STORED, conformed
 from workbench.data.times import iso
 from workbench.errors import DataError, UsageError
 from workbench.market.timeframes import DAY_MS, TIMEFRAMES, Timeframe
@@ -39,6 +39,7 @@ class Part:
     last_ms: int
     rows: int
     venue: str | None = None
+    stored: bool = False  # written by the store: the schema to the letter, and one symbol
     repairs: tuple[tuple[str, int], ...] = ()  # the source that filled holes, and how many candles
 
 
@@ -63,6 +64,8 @@ def read(parts: list[Part], *, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
                 f"{later.symbol} {later.timeframe}: {earlier.path.name} and {later.path.name} "
                 f"both hold {iso(later.first_ms)}; keep one of the two files"
             )
+    if all(part.stored for part in ordered):
+        return _scan_stored(ordered, keep)
     frames = [_scan_part(part, keep) for part in ordered]
     if len(frames) == 1:
         return frames[0]
@@ -72,6 +75,18 @@ def read(parts: list[Part], *, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
         if all(name in frame.collect_schema() for frame in frames)
     ]
     return pl.concat([frame.select(common) for frame in frames])
+
+
+def _scan_stored(parts: list[Part], keep: tuple[str, ...]) -> pl.LazyFrame:
+    """Return files of the store as one: they have the schema to the letter and hold one symbol."""
+    wanted = SCHEMA | {name: STORED[name] for name in keep}
+    return pl.scan_parquet(
+        [part.path for part in parts],
+        schema=pl.Schema(wanted),
+        hive_partitioning=False,
+        missing_columns="insert",
+        extra_columns="ignore",
+    )
 
 
 def _scan_part(part: Part, keep: tuple[str, ...]) -> pl.LazyFrame:
@@ -148,8 +163,11 @@ def _parts_of(path: Path, mtime_ns: int, size: int) -> tuple[Part, ...]:
         )
         .collect()
     )
-    repairs = _repairs(_raw(path)) if PROVENANCE in names else ()
-    return tuple(_part(path, row, repairs) for row in _dicts(found))
+    parts = tuple(_part(path, row) for row in _dicts(found))
+    if len(parts) == 1 and dict(names) in (SCHEMA, STORED) and path.suffix == ".parquet":
+        repairs = _repairs(_raw(path)) if PROVENANCE in names else ()
+        return (replace(parts[0], stored=True, repairs=repairs),)
+    return parts
 
 
 def _repairs(raw: pl.LazyFrame) -> tuple[tuple[str, int], ...]:
@@ -163,7 +181,7 @@ def _dicts(frame: pl.DataFrame) -> Iterator[dict[str, object]]:
     return frame.iter_rows(named=True)
 
 
-def _part(path: Path, row: dict[str, object], repairs: tuple[tuple[str, int], ...]) -> Part:
+def _part(path: Path, row: dict[str, object]) -> Part:
     symbol, first, last = str(row["symbol"]), row["first"], row["last"]
     if not isinstance(first, int) or not isinstance(last, int):
         raise DataError(f"{path.name}: {symbol} has no open_time at all; collect the file again")
@@ -180,7 +198,6 @@ def _part(path: Path, row: dict[str, object], repairs: tuple[tuple[str, int], ..
         last_ms=last,
         rows=int(str(row["rows"])),
         venue=_partition(path, "venue"),
-        repairs=repairs,
     )
 
 

@@ -16,7 +16,7 @@ from workbench.market.candles import Candles, records_from_columns
 from workbench.market.timeframes import Timeframe, parse_timeframe
 
 WARM_UP = 5_000  # candles before the start that the synthetic market makes; recordings give all
-_CANDLE_COLUMNS = ("symbol", "open_time", "open", "high", "low", "close", "volume")
+_CANDLE_COLUMNS = ("open_time", "open", "high", "low", "close", "volume")
 
 
 def load(
@@ -101,12 +101,14 @@ def _frame(
         return synthetic.candles(symbol, choice.timeframe, start_ms, end_ms)
     resampled = choice.series.timeframe != choice.timeframe
     lazy = files.read(list(choice.series.parts), keep=() if resampled else keep)
+    if resampled:
+        if columns is not None:
+            lazy = lazy.select("symbol", *columns)
+        return _resampled(lazy, choice, start_ms, end_ms)
     if columns is not None:
         lazy = lazy.select(columns)
-    if resampled:
-        return _resampled(lazy, choice, start_ms, end_ms)
     frame = _between(lazy, start_ms, end_ms).collect()
-    refuse_misaligned(frame, choice.timeframe)
+    refuse_misaligned(frame, choice.timeframe, symbol=symbol)
     return frame
 
 

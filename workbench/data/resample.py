@@ -8,9 +8,10 @@ invented: the coarse candle is built from those that exist.
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from workbench.data.schema import RAW
+from workbench.data.schema import OPEN_TIME
 from workbench.data.times import iso
 from workbench.errors import DataError, UsageError
 from workbench.market.timeframes import DAY_MS, WEEK_MS, Timeframe, parse_timeframe
@@ -33,7 +34,8 @@ def resample(
     if from_frame == to_frame or frame.is_empty():
         return frame
     refuse_misaligned(frame, from_frame)
-    series = frame.partition_by("symbol") if frame["symbol"].n_unique() > 1 else [frame]
+    symbols = frame["symbol"]
+    series = [frame] if (symbols == symbols[0]).all() else frame.partition_by("symbol")
     series.sort(key=lambda one: str(one.item(0, "symbol")))
     return pl.concat([_of_one_symbol(one, from_frame, to_frame, keep_open) for one in series])
 
@@ -42,24 +44,48 @@ def _of_one_symbol(
     frame: pl.DataFrame, fine: Timeframe, coarse: Timeframe, keep_open: bool
 ) -> pl.DataFrame:
     ordered = frame if frame["open_time"].is_sorted() else frame.sort("open_time")
-    sums = [name for name in ("volume", *RAW) if name in frame.columns]
-    built = (
-        ordered.lazy()
-        .with_columns(opening_time(pl.col("open_time"), coarse).set_sorted())
-        .group_by("open_time", maintain_order=True)  # quick, because the times are known to rise
-        .agg(
-            pl.col("symbol", "open").first(),
-            pl.col("high").max(),
-            pl.col("low").min(),
-            pl.col("close").last(),
-            pl.col(sums).sum(),
-        )
-        .select(frame.columns)
-    )
-    if not keep_open:
-        reached = ordered.tail(1).select(closing_time(pl.col("open_time"), fine)).item()
-        built = built.filter(closing_time(pl.col("open_time"), coarse) <= reached)
-    return built.collect()
+    times = ordered["open_time"].to_physical().to_numpy()
+    opens, starts = _first_of_each(times, coarse)
+    if not keep_open and coarse.next(int(opens[-1])) > fine.next(int(times[-1])):
+        opens, starts, ordered = opens[:-1], starts[:-1], ordered.head(int(starts[-1]))
+    return pl.DataFrame([_folded(ordered[name], opens, starts) for name in ordered.columns])
+
+
+def _first_of_each(times: np.ndarray, coarse: Timeframe) -> tuple[np.ndarray, np.ndarray]:
+    """Return the opening time of each coarse candle and the row of its first fine one."""
+    first, last = coarse.floor(int(times[0])), coarse.floor(int(times[-1]))
+    step = coarse.fixed_ms
+    if step is None:
+        edges = [first]
+        while edges[-1] < last:
+            edges.append(coarse.next(edges[-1]))
+        opens = np.array(edges, np.int64)
+    elif (last - first) // step <= len(times):
+        opens = np.arange(first, last + 1, step)
+    else:  # more candles are missing than there are
+        opens = np.unique((times - first) // step) * step + first
+    starts = np.searchsorted(times, opens)
+    filled = np.diff(starts, append=len(times)) > 0
+    return opens[filled], starts[filled]
+
+
+def _folded(column: pl.Series, opens: np.ndarray, starts: np.ndarray) -> pl.Series:
+    """Return one column of the coarse candles; a sum is null where one of its parts is."""
+    name = column.name
+    if name == "open_time":
+        return pl.Series(name, opens).cast(OPEN_TIME)
+    if not len(starts):
+        return column.clear()
+    if name in ("symbol", "open"):
+        return column.gather(starts)
+    if name == "close":
+        return column.gather(np.append(starts[1:], len(column)) - 1)
+    fold = {"high": np.maximum, "low": np.minimum}.get(name, np.add)
+    folded = pl.Series(name, fold.reduceat(column.fill_null(0).to_numpy(), starts))
+    if column.null_count():
+        unknown = np.add.reduceat(column.is_null().to_numpy().astype(np.int64), starts) > 0
+        folded = folded.set(pl.Series(unknown), None)
+    return folded
 
 
 def opening_time(time: pl.Expr, timeframe: Timeframe) -> pl.Expr:
@@ -99,12 +125,21 @@ def refuse_ratio(fine: Timeframe, coarse: Timeframe) -> None:
         )
 
 
-def refuse_misaligned(frame: pl.DataFrame, timeframe: Timeframe) -> None:
-    """Raise DataError where a candle does not open where its interval says."""
+def refuse_misaligned(
+    frame: pl.DataFrame, timeframe: Timeframe, *, symbol: str | None = None
+) -> None:
+    """Raise DataError where a candle does not open where its interval says.
+
+    `symbol` names the candles where the frame has no such column.
+    """
+    if timeframe.fixed_ms is not None and timeframe.fixed_ms < WEEK_MS:  # counts from the epoch
+        times = frame["open_time"].to_physical()
+        if not (times % timeframe.fixed_ms != 0).any():
+            return
     bad = frame.filter(pl.col("open_time") != opening_time(pl.col("open_time"), timeframe))
     if not bad.is_empty():
         at = bad.item(0, "open_time")
         raise DataError(
-            f"{bad.item(0, 'symbol')} {timeframe}: {len(bad)} candles are misaligned, the first at "
+            f"{symbol or bad.item(0, 'symbol')} {timeframe}: {len(bad)} candles are misaligned, the first at "
             f"{iso(int(at.timestamp() * 1000))}; look at them with `workbench data check`"
         )

@@ -33,6 +33,7 @@ _FIELDS = [
     ("aux", "<f8", (4,)),
 ]
 CANDLE = np.dtype(_FIELDS, align=True)
+_BLOCK = 4_096  # records; 350 kB
 _CANONICAL = np.dtype(_FIELDS)  # packed: no padding bytes that a hash could stumble over
 
 
@@ -146,13 +147,40 @@ def records_from_columns(
     high and low do not enclose open and close, or a volume is negative or not finite.
     """
     records = np.zeros(len(open_time_ms), CANDLE)
-    records["open_time"] = open_time_ms
-    columns = {"open": open, "high": high, "low": low, "close": close, "volume": volume}
-    for name, values in columns.items():
-        records[name] = values
-    refuse_bad_records(records, label=f"{label} {timeframe}")
-    records["missing_before"][1:] = _missing(records["open_time"], timeframe)
+    times = np.asarray(open_time_ms, np.int64)
+    columns = [np.asarray(values, np.float64) for values in (open, high, low, close, volume)]
+    fields = [records[name] for name in ("open", "high", "low", "close", "volume")]
+    sound, opened = True, records["open_time"]
+    for start in range(0, len(records), _BLOCK):  # each block is written while it is in the cache
+        block = slice(start, start + _BLOCK)
+        opened[block] = times[block]
+        for field, values in zip(fields, columns, strict=True):
+            field[block] = values[block]
+        sound = sound and _is_sound(*(values[block] for values in columns))
+    if not (sound and (times[1:] > times[:-1]).all()):
+        refuse_bad_records(records, label=f"{label} {timeframe}")
+    if len(times) > 1:
+        _count_missing(records["missing_before"][1:], times, timeframe)
     return records
+
+
+def _is_sound(
+    open: np.ndarray, high: np.ndarray, low: np.ndarray, close: np.ndarray, volume: np.ndarray
+) -> bool:
+    """Return whether `refuse_bad_records` has nothing against these values; NaN compares as false.
+
+    With low above 0, high finite, and open and close between them, all four are finite and positive.
+    """
+    return bool(
+        (low > 0).all()
+        and (high < np.inf).all()
+        and (low <= open).all()
+        and (open <= high).all()
+        and (low <= close).all()
+        and (close <= high).all()
+        and (volume >= 0).all()
+        and (volume < np.inf).all()
+    )
 
 
 def refuse_bad_records(records: np.ndarray, *, label: str) -> None:
@@ -189,10 +217,14 @@ def refuse_bad_records(records: np.ndarray, *, label: str) -> None:
             )
 
 
-def _missing(times: np.ndarray, timeframe: Timeframe) -> np.ndarray:
-    if timeframe.fixed_ms is not None:
-        return np.diff(times) // timeframe.fixed_ms - 1
-    return np.array([timeframe.steps(int(a), int(b)) - 1 for a, b in pairwise(times)])
+def _count_missing(counts: np.ndarray, times: np.ndarray, timeframe: Timeframe) -> None:
+    """Write how many candles are absent before each but the first; the counts are 0 so far."""
+    if timeframe.fixed_ms is None:
+        counts[:] = [timeframe.steps(int(a), int(b)) - 1 for a, b in pairwise(times)]
+        return
+    steps = times[1:] - times[:-1]
+    if (steps != timeframe.fixed_ms).any():
+        counts[:] = steps // timeframe.fixed_ms - 1
 
 
 def _text(time_ms: int) -> str:
