@@ -9,15 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from workbench import strategies
-    from workbench.face import backtest, load, sweep
+    from workbench.face import backtest, load, study, sweep
 
 __version__ = "0.1.0"
-__all__ = ["backtest", "load", "strategies", "sweep"]
+__all__ = ["backtest", "load", "strategies", "study", "sweep"]
 
 _HOMES = {
     "backtest": ("workbench.face", "backtest"),
     "load": ("workbench.face", "load"),
+    "study": ("workbench.face", "study"),
     "sweep": ("workbench.face", "sweep"),
     "strategies": ("workbench.strategies", None),
 }
@@ -32,6 +35,13 @@ def __getattr__(name: str) -> object:
         found = getattr(found, attribute)
     globals()[name] = found
     return found
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Make the cell magic `%%strategy` known (`%load_ext workbench`)."""
+    from workbench.magics import register
+
+    register(ipython)
 
 
 def __dir__() -> list[str]:

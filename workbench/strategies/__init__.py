@@ -1,8 +1,9 @@
-"""The strategies that ship, by name; each is compiled only when it is asked for."""
+"""The strategies by name: those that ship, each compiled only when asked for, and the user's own."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import UsageError
@@ -22,6 +23,7 @@ _FILES = {
     "hold": "buy_and_hold",
     "random_entry": "random_control",
 }
+_FACE = ("load", "names", "own_names", "rebuild", "register", "own", "declared", "spec")
 
 
 def names() -> tuple[str, ...]:
@@ -29,21 +31,61 @@ def names() -> tuple[str, ...]:
     return tuple(_FILES)
 
 
-def load(name: str) -> Spec:
-    """Return the strategy of that name; UsageError where there is none."""
-    try:
-        file = _FILES[name]
-    except KeyError:
-        raise UsageError(f"unknown strategy {name!r}; known are {', '.join(_FILES)}") from None
-    spec: Spec = import_module(f"workbench.strategies.{file}").SPEC
+def own_names() -> tuple[str, ...]:
+    """Return the names of the user's own strategies in WORKBENCH_HOME."""
+    from workbench.strategies import own
+
+    return own.names()
+
+
+def load(name: str, sha: str = "") -> Spec:
+    """Return the strategy of that name, or of a file `path/to/name.py`, which is registered by it.
+
+    With `sha` an own strategy comes in that version. Raises UsageError where there is none.
+    """
+    if name in _FILES:
+        spec: Spec = import_module(f"workbench.strategies.{_FILES[name]}").SPEC
+        return spec
+    from workbench.strategies import own
+
+    if name.endswith(".py"):
+        return own.register_file(Path(name), taken=(*_FILES, *_FACE))
+    found = own.find(name, sha)
+    if found is None:
+        version = f" in version {sha[: own.SHORT]}" if sha and name in own.names() else ""
+        known = ", ".join((*_FILES, *own.names()))
+        raise UsageError(f"unknown strategy {name!r}{version}; known are {known}")
+    return found
+
+
+def register(name: str, text: str) -> Spec:
+    """Check and keep the text of an own strategy under a name; UsageError says what is wrong with it."""
+    from workbench.strategies import own
+
+    return own.register(name, text, taken=(*_FILES, *_FACE))
+
+
+def rebuild(name: str, sha: str, text: str) -> Spec:
+    """Return a spec that was pickled elsewhere; UsageError where the code here is another."""
+    from workbench.strategies import own
+
+    spec = load(name) if name in _FILES else own.build(name, text)
+    if spec.sha != sha:
+        raise UsageError(
+            f"strategy {name} is {spec.sha[:12]} here, {sha[:12]} was asked for; run the same version of "
+            "the workbench on both sides"
+        )
     return spec
 
 
 def __getattr__(name: str) -> Spec:
-    if name in _FILES:
-        return load(name)
+    if not name.startswith("_") and name not in _FACE:  # a submodule is not a strategy
+        try:
+            return load(name)
+        except UsageError as error:
+            raise AttributeError(str(error)) from None
     raise AttributeError(f"no strategy {name!r}; known are {', '.join(_FILES)}")
 
 
 def __dir__() -> list[str]:
-    return [*_FILES, "load", "names"]
+    return [*_FILES, *own_names(), "load", "names", "own_names", "register"]

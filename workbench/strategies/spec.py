@@ -63,7 +63,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Spec:
-    """A strategy as the engines take it; `text` is the source of its file."""
+    """A strategy as the engines take it; `text` is the source of its file, `code` that of a user's own.
+
+    It pickles as (name, sha, text); whoever unpickles it refuses to run other code under its name.
+    """
 
     name: str
     title: str
@@ -76,16 +79,21 @@ class Spec:
     decide: Callable[..., None]
     first_value: Callable[..., int]
     stable: Callable[..., int]
+    code: str = ""
 
     @cached_property
     def text(self) -> str:
         """Return the source text of the file that defines the decision."""
+        if self.code:
+            return self.code
         function = getattr(self.decide, "py_func", self.decide)
         return Path(inspect.getsourcefile(function) or "").read_text(encoding="utf-8")
 
     @cached_property
     def sha(self) -> str:
         """Return the hash that pins this strategy: contract version, dtypes and source."""
+        if self.code:
+            return sha_of(self.code)
         parts = (str(CONTRACT), repr(self.params_dtype), repr(self.state_dtype), self.text)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -163,9 +171,19 @@ class Spec:
                 )
         return known
 
+    def __reduce__(self) -> tuple[Callable[..., Spec], tuple[str, str, str]]:
+        from workbench.strategies import rebuild
+
+        return rebuild, (self.name, self.sha, self.text)
+
     def __repr__(self) -> str:
         text = ", ".join(f"{n}={v}" for n, v in self.defaults.items())
         return f"{self.name}({text}): {self.title}"
+
+
+def sha_of(code: str) -> str:
+    """Return the hash of a user's own strategy: contract version and text, which declares its dtypes."""
+    return hashlib.sha256(f"{CONTRACT}\0{code}".encode()).hexdigest()
 
 
 def ema_stable(period: int, weight: float = SEED_WEIGHT) -> int:
@@ -183,6 +201,6 @@ def wilder_stable(period: int, weight: float = SEED_WEIGHT) -> int:
         return np.ceil(np.log(weight) / np.log(1.0 - 1.0 / np.asarray(period))).astype(int)
 
 
-def nothing_to_settle(params: np.ndarray) -> np.ndarray:
+def nothing_to_settle(params):
     """Return 0 for each parameter set: the `stable` of a strategy that looks at no candle but this."""
     return np.zeros(np.shape(params), np.int64)
