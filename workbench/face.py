@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from workbench.backtest import single
+from workbench.backtest.grids import Grid
 from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.setting import (
     DEFAULT_CASH,
@@ -16,6 +19,9 @@ from workbench.backtest.setting import (
     Costs,
     Filters,
 )
+from workbench.backtest.study import run_study
+from workbench.backtest.study_plan import ParameterForm, StudyPlan, WindowForm
+from workbench.backtest.study_result import StudyResult
 from workbench.backtest.sweep import sweep_params
 from workbench.data import load
 from workbench.errors import DataError, UsageError
@@ -24,9 +30,12 @@ from workbench.market.timeframes import DAY_MS, TIMEFRAMES, Timeframe, parse_tim
 from workbench.strategies.spec import Axis, Number, Spec
 
 if TYPE_CHECKING:
+    from distributed import Client
+
+    from workbench.report.charts import Chart
     from workbench.report.tearsheet import Tearsheet
 
-__all__ = ["Run", "backtest", "candles_of", "load", "sweep"]
+__all__ = ["Run", "Study", "backtest", "candles_of", "load", "study", "sweep"]
 
 ENGINES = ("kernel", "event", "backtrader")
 
@@ -39,6 +48,23 @@ class Run(BacktestResult):
         from workbench.report.tearsheet import tearsheet
 
         return tearsheet(self)
+
+
+class Study(StudyResult):
+    """A study that can draw itself."""
+
+    def heat_map(self, x: str, y: str, *, metric: str = "total_return", **where: object) -> Chart:
+        """Draw the median of a metric over two parameters, of the rows where keys have these values.
+
+        For instance `study.heat_map("fast", "slow", symbol="BTCUSDT", interval="1d")`.
+        """
+        from workbench.report.charts import heat_map
+
+        chosen = self.scan().filter(**where).collect()
+        said = ", ".join(str(one) for one in where.values())
+        title = f"{self.plan.title}: {said}" if said else self.plan.title
+        source = " + ".join(self.sources)
+        return heat_map(chosen, x, y, value=metric, title=title, source=source)
 
 
 def backtest(
@@ -86,15 +112,81 @@ def sweep(
     cash: float = DEFAULT_CASH,
     filters: Filters = "none",
     progress: bool = True,
+    on: Client | None = None,
+    search: str | None = None,
+    trials: int = 100,
+    search_seed: int = 0,
+    search_metric: str = "total_return",
     **axes: Axis,
 ) -> SweepResult:
     """Run every combination of the axes on a thread pool; one row of metrics for each.
 
+    `on` is a Dask client whose cluster runs them, with the same frame. `search` ("random", "lhs" or
+    "optuna") tries `trials` combinations instead of all; every one of them stays in the result.
     Raises UsageError for a bad axis or where no combination is valid, DataError for bad candles.
     """
     costs = Costs(fee_bps, slippage_bps, cash, filters)
+    series = candles_of(candles)
+    if search is not None:
+        from workbench.backtest.search import search_params
+
+        if on is not None:
+            raise UsageError("a search runs here, each trial on all cores; leave out on=")
+        return search_params(
+            series,
+            Grid.of(strategy, axes),
+            method=search,
+            trials=trials,
+            seed=search_seed,
+            metric=search_metric,
+            costs=costs,
+            progress=progress,
+        )
     grid = strategy.grid(axes)
-    return sweep_params(candles_of(candles), strategy, grid, costs=costs, progress=progress)
+    if on is not None:
+        from workbench.backtest.streaming import sweep_on
+
+        return sweep_on(on, series, strategy, grid, costs=costs, progress=progress)
+    return sweep_params(series, strategy, grid, costs=costs, progress=progress)
+
+
+def study(
+    *,
+    symbols: Iterable[str],
+    intervals: Iterable[str],
+    strategy: Spec | Iterable[Spec],
+    windows: Iterable[WindowForm] | None = None,
+    params: ParameterForm | Mapping[str, ParameterForm] = None,
+    fee_bps: float = DEFAULT_FEE_BPS,
+    slippage_bps: float = DEFAULT_SLIPPAGE_BPS,
+    cash: float = DEFAULT_CASH,
+    filters: Filters = "none",
+    all_history: bool = False,
+    title: str = "study",
+    out: Path | str | None = None,
+    resume: bool = False,
+    on: Client | None = None,
+    progress: bool = True,
+) -> Study:
+    """Run symbols x intervals x windows x strategies x parameter sets: one frame of backtests.
+
+    A window is (start, end), or {"days": 365, "end": ...}; params are sets, or axes of a grid, and
+    with several strategies a mapping from their names. With `out` the rows stream to that parquet
+    file, and `resume` goes on with it after an interruption. Raises UsageError or DataError before
+    any backtest runs where something does not fit.
+    """
+    plan = StudyPlan.of(
+        symbols=symbols,
+        intervals=intervals,
+        windows=windows,
+        strategy=strategy,
+        params=params,
+        costs=Costs(fee_bps, slippage_bps, cash, filters),
+        all_history=all_history,
+        title=title,
+    )
+    path = None if out is None else Path(out)
+    return Study(**vars(run_study(plan, out=path, resume=resume, on=on, progress=progress)))
 
 
 def candles_of(candles: Candles | pl.DataFrame) -> Candles:

@@ -16,6 +16,7 @@ COMMANDS = {
     "data": Entry("workbench.cli.data:app", "List and check candles."),
     "backtest": Entry("workbench.cli.backtest:backtest", "Backtest one parameter set."),
     "sweep": Entry("workbench.cli.sweep:sweep", "Run a grid of parameters."),
+    "study": Entry("workbench.cli.study:study", "Run symbols x intervals x windows x parameters."),
     "parity": Entry("workbench.cli.parity:parity", "Compare the engines, decision by decision."),
     "headline": Entry("workbench.cli.headline:headline", "Run the 2,400-scenario study."),
     "report": Entry("workbench.cli.report:report", "Execute a report notebook into reports/."),

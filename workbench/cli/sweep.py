@@ -43,7 +43,7 @@ def sweep(
         cash=cash,
         filters=options.filters(filters),
         progress=sys.stderr.isatty(),
-        **axes,
+        **axes,  # type: ignore[arg-type]  # axes are named by the strategy, not by us
     )
     if out:
         result.frame.write_parquet(out)

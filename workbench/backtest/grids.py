@@ -1,0 +1,75 @@
+"""A grid of parameters that is never laid out whole: any part of it, by number.
+
+A grid of 50 million combinations would take gigabytes; a part of it takes its own rows. Numbers
+count as in `Spec.grid`: the last parameter turns fastest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.backtest.kernels import kernel
+from workbench.errors import UsageError
+from workbench.strategies.spec import MAX_COMBINATIONS, Axis, Spec
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Every combination of the axes; a parameter without an axis keeps its default."""
+
+    spec: Spec
+    values: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, spec: Spec, axes: Mapping[str, Axis]) -> Grid:
+        """Check every axis; UsageError where one is wrong or the grid is too large."""
+        values = {p.name: np.array([p.check(p.default)]) for p in spec.parameters}
+        for name, axis in axes.items():
+            values[name] = spec.grid({name: axis})[name]
+        grid = cls(spec, values)
+        if len(grid) > MAX_COMBINATIONS:
+            raise UsageError(
+                f"the grid has {len(grid):,} combinations; at most {MAX_COMBINATIONS:,}: "
+                "make an axis coarser or split the sweep"
+            )
+        return grid
+
+    def __len__(self) -> int:
+        return math.prod(len(one) for one in self.values.values())
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the combinations of these numbers as parameter records."""
+        records = np.zeros(len(numbers), self.spec.params_dtype)
+        rest = np.asarray(numbers, np.int64)
+        for name, values in reversed(self.values.items()):
+            rest, at = np.divmod(rest, len(values))
+            records[name] = values[at]
+        return records
+
+    def number(self, places: Sequence[int] | np.ndarray) -> int:
+        """Return the number of the combination at these places, one an axis."""
+        number = 0
+        for place, values in zip(places, self.values.values(), strict=True):
+            number = number * len(values) + int(place)
+        return number
+
+    def part(self, begin: int, end: int) -> np.ndarray:
+        """Return the combinations numbered begin to end (not included)."""
+        return self.take(np.arange(begin, min(end, len(self))))
+
+
+def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield (begin, end) of consecutive parts of at most `size`."""
+    for begin in range(0, total, size):
+        yield begin, min(begin + size, total)
+
+
+def valid_mask(spec: Spec, params: np.ndarray) -> np.ndarray:
+    """Return which parameter records the strategy calls valid."""
+    ok = np.zeros(len(params), np.bool_)
+    kernel(spec).mark_valid(params, ok)
+    return ok

@@ -1,0 +1,233 @@
+"""Search beyond grids: random, Latin hypercube, and optuna with pruning. No trial is ever dropped.
+
+All three draw from the values of a grid's axes, so a parameter never leaves what was asked for.
+
+    random   combinations of the grid, each at most once
+    lhs      a Latin hypercube: each axis is covered evenly, however many there are (scipy's qmc)
+    optuna   a tree-structured Parzen estimator that learns from the trials before; a trial runs on a
+             growing part of the window and is pruned where it lies below the median of the others
+
+The result is a sweep's, with four columns more: `trial` (in order), `state` (complete, pruned,
+invalid), `stages` (how many parts of the window it ran) and `value` (the metric where it stopped). A
+search that forgets its failures would make its best look better than it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from workbench.backtest.grids import Grid, valid_mask
+from workbench.backtest.results import METRIC_COLUMNS, SweepResult
+from workbench.backtest.setting import Costs
+from workbench.backtest.sweep import sweep_params
+from workbench.errors import UsageError
+from workbench.market.candles import Candles
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Method = Literal["random", "lhs", "optuna"]
+METHODS = ("random", "lhs", "optuna")
+STAGES = (0.25, 0.5, 0.75, 1.0)  # the parts of the window at which optuna may prune
+TOGETHER = 8  # trials that optuna asks for at once: they run as one sweep on every core
+MOST_TRIALS = 1_000_000
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One trial of optuna: where its combination lies on each axis, and how far it came."""
+
+    asked: object
+    places: tuple[int, ...]
+    state: str = "complete"
+    stages: int = 0
+    value: float | None = None
+
+
+def search_params(
+    candles: Candles,
+    grid: Grid,
+    *,
+    method: str,
+    trials: int = 100,
+    seed: int = 0,
+    metric: str = "total_return",
+    costs: Costs | None = None,
+    progress: bool = False,
+) -> SweepResult:
+    """Try `trials` combinations of a grid; the same seed tries the same ones.
+
+    `metric` is what optuna raises. Raises UsageError for an unknown method or metric, trials below 1,
+    or where no combination that was tried is valid.
+    """
+    if method not in METHODS:
+        raise UsageError(f"unknown search {method!r}; use one of {', '.join(METHODS)}")
+    if metric not in METRIC_COLUMNS:
+        raise UsageError(f"unknown metric {metric!r}; known are {', '.join(METRIC_COLUMNS)}")
+    if not 1 <= trials <= MOST_TRIALS:
+        raise UsageError(f"trials={trials} is out of range; it takes 1 to {MOST_TRIALS:,}")
+    costs, began = costs or Costs(), time.perf_counter()
+    if method == "optuna":
+        result = _optuna(candles, grid, trials, seed, metric, costs, progress)
+    else:
+        draw = _random if method == "random" else _latin_hypercube
+        params = grid.take(draw(grid, trials, seed))
+        result = _sampled(candles, grid, params, metric, costs, progress)
+    return replace(result, seconds=time.perf_counter() - began)
+
+
+def _random(grid: Grid, trials: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.choice(len(grid), min(trials, len(grid)), replace=False)
+
+
+def _latin_hypercube(grid: Grid, trials: int, seed: int) -> np.ndarray:
+    from scipy.stats import qmc
+
+    sizes = np.array([len(one) for one in grid.values.values()])
+    cube = qmc.LatinHypercube(d=len(sizes), rng=np.random.default_rng(seed))
+    places = np.minimum((cube.random(trials) * sizes).astype(np.int64), sizes - 1)
+    return np.array([grid.number(row) for row in places])
+
+
+def _sampled(
+    candles: Candles,
+    grid: Grid,
+    params: np.ndarray,
+    metric: str,
+    costs: Costs,
+    progress: bool,
+) -> SweepResult:
+    ok = valid_mask(grid.spec, params)
+    result = sweep_params(candles, grid.spec, params, costs=costs, progress=progress)
+    states = np.where(ok, "complete", "invalid").tolist()
+    return _with_all_trials(result, params, ok, states, [int(one) for one in ok], metric)
+
+
+def _optuna(
+    candles: Candles,
+    grid: Grid,
+    trials: int,
+    seed: int,
+    metric: str,
+    costs: Costs,
+    progress: bool,
+) -> SweepResult:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, trials)),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5),
+    )
+    axes: dict[str, optuna.distributions.BaseDistribution] = {
+        name: optuna.distributions.IntDistribution(0, len(values) - 1)
+        for name, values in grid.values.items()
+    }
+    done: list[_Trial] = []
+    with tqdm(
+        total=trials, unit=" trials", desc="search", leave=False, disable=not progress
+    ) as bar:
+        while len(done) < trials:
+            asked = [study.ask(axes) for _ in range(min(TOGETHER, trials - len(done)))]
+            batch = [_Trial(one, tuple(one.params[name] for name in axes)) for one in asked]
+            _run_stages(candles, grid, batch, metric, costs)
+            for one, trial in zip(asked, batch, strict=True):
+                state = {
+                    "invalid": optuna.trial.TrialState.FAIL,
+                    "pruned": optuna.trial.TrialState.PRUNED,
+                    "complete": optuna.trial.TrialState.COMPLETE,
+                }[trial.state]
+                if trial.state == "complete" and trial.value is None:
+                    state = optuna.trial.TrialState.FAIL  # it ran, but has no such metric
+                study.tell(one, trial.value if state.name == "COMPLETE" else None, state)
+            done += batch
+            bar.update(len(batch))
+    params = grid.take(np.array([grid.number(one.places) for one in done]))
+    ok = np.array([one.state == "complete" for one in done])
+    if not ok.any():
+        raise UsageError(
+            f"none of the {trials} trials was valid and ran to the end; allow more trials"
+        )
+    result = sweep_params(candles, grid.spec, params[ok], costs=costs)
+    states, stages = [one.state for one in done], [one.stages for one in done]
+    result = _with_all_trials(result, params, ok, states, stages, metric)
+    return _with_values(result, [one.value for one in done])
+
+
+def _run_stages(
+    candles: Candles, grid: Grid, batch: list[_Trial], metric: str, costs: Costs
+) -> None:
+    params = grid.take(np.array([grid.number(one.places) for one in batch]))
+    for one, ok in zip(batch, valid_mask(grid.spec, params), strict=True):
+        one.state = "complete" if ok else "invalid"
+    for stage, share in enumerate(STAGES, start=1):
+        left = [i for i, one in enumerate(batch) if one.state == "complete"]
+        if not left:
+            return
+        values = sweep_params(_share(candles, share), grid.spec, params[left], costs=costs).frame[
+            metric
+        ]
+        for i, value in zip(left, values, strict=True):
+            one = batch[i]
+            one.stages, one.value = stage, None if value is None else float(value)
+            if one.value is not None and stage < len(STAGES):
+                _report(one, stage)
+
+
+def _report(trial: _Trial, stage: int) -> None:
+    from optuna import Trial
+
+    assert isinstance(trial.asked, Trial)
+    assert trial.value is not None
+    trial.asked.report(trial.value, stage)
+    if trial.asked.should_prune():
+        trial.state = "pruned"
+
+
+def _share(candles: Candles, share: float) -> Candles:
+    """Return the first part of the window, its warm-up before it."""
+    if share >= 1.0:
+        return candles
+    ends = candles.first + max(2, int(len(candles) * share))
+    return replace(candles, records=candles.records[:ends])
+
+
+def _with_all_trials(
+    result: SweepResult,
+    params: np.ndarray,
+    ran: np.ndarray,
+    states: Sequence[str],
+    stages: Sequence[int],
+    metric: str,
+) -> SweepResult:
+    """Return the result with a row for every trial, in order; metrics are null where it did not run."""
+    import polars as pl
+
+    names = [one.name for one in result.spec.parameters]
+    trial = pl.DataFrame({"trial": np.arange(len(params), dtype=np.int64)})
+    tried = trial.with_columns(
+        *(pl.Series(name, params[name]) for name in names),
+        pl.Series("state", list(states), pl.String),
+        pl.Series("stages", list(stages), pl.Int64),
+    )
+    ran_rows = result.frame.drop(names).with_columns(pl.Series("trial", np.flatnonzero(ran)))
+    frame = tried.join(ran_rows, on="trial", how="left", maintain_order="left")
+    frame = frame.with_columns(value=pl.col(metric).cast(pl.Float64))
+    return replace(
+        result, frame=frame, invalid_combinations=sum(one == "invalid" for one in states)
+    )
+
+
+def _with_values(result: SweepResult, values: Sequence[float | None]) -> SweepResult:
+    import polars as pl
+
+    column: pl.Series = pl.Series("value", list(values), pl.Float64)
+    return replace(result, frame=result.frame.with_columns(column))

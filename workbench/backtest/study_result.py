@@ -1,0 +1,157 @@
+"""What a study hands back: one frame of all backtests, ranked, pivoted, never only its best row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.backtest.results import METRIC_COLUMNS
+from workbench.backtest.study_plan import StudyPlan
+from workbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+KEYS = ("symbol", "interval", "window", "strategy", "params")
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """All backtests of a study; in memory, or in the parquet file `path`."""
+
+    plan: StudyPlan
+    path: Path | None
+    rows: pl.DataFrame | None
+    invalid_combinations: int = 0
+    sources: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @classmethod
+    def kept(cls, plan: StudyPlan, frame: pl.DataFrame) -> StudyResult:
+        """Return a result whose rows are in memory."""
+        return cls(plan, None, frame)
+
+    @classmethod
+    def written(cls, plan: StudyPlan, path: Path) -> StudyResult:
+        """Return a result whose rows are in a file; they are read when they are asked for."""
+        return cls(plan, path, None)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """Return one row a backtest: its five keys, its parameters, its metrics, and holding."""
+        return self.scan().collect()
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows as a lazy frame, for studies that are larger than memory."""
+        import polars as pl
+
+        if self.rows is not None:
+            return self.rows.lazy()
+        assert self.path is not None
+        return pl.scan_parquet(self.path)
+
+    def __len__(self) -> int:
+        return self.plan.tests
+
+    def ranking(self, key: str, metric: str = "total_return") -> pl.DataFrame:
+        """Return one row a symbol, interval, window, strategy or parameter set, the best mean first.
+
+        With mean, median, lowest and highest of the metric, the share of backtests that earned
+        something, and the share that beat holding, of those that traded.
+        """
+        import polars as pl
+
+        _demand(key, KEYS, "key")
+        _demand(metric, METRIC_COLUMNS, "metric")
+        keys = ["strategy", "params"] if key == "params" else [key]
+        value, entered = pl.col(metric), (pl.col("trades") > 0) | pl.col("open_trade")
+        beats = (pl.col("total_return") > pl.col("holding")).filter(entered)
+        grouped = self.scan().group_by(keys, maintain_order=True)
+        return (
+            grouped.agg(
+                pl.len().alias("tests"),
+                value.mean().alias("mean"),
+                value.median().alias("median"),
+                value.min().alias("lowest"),
+                value.max().alias("highest"),
+                (pl.col("total_return") > 0.0).mean().alias("earned"),
+                beats.mean().alias("beat_holding"),
+                pl.col("holding").mean().alias("holding"),
+            )
+            .sort("mean", descending=True, nulls_last=True, maintain_order=True)
+            .collect()
+        )
+
+    def pivot(self, rows: str, columns: str, metric: str = "total_return") -> pl.DataFrame:
+        """Return the mean of a metric for each value of `rows` (down) and of `columns` (across)."""
+        names = (*KEYS, *self._parameters())
+        _demand(rows, names, "key")
+        _demand(columns, names, "key")
+        _demand(metric, METRIC_COLUMNS, "metric")
+        if rows == columns:
+            raise UsageError(f"rows and columns are both {rows!r}; choose two keys")
+        import polars as pl
+
+        means = self.scan().group_by(rows, columns, maintain_order=True).agg(pl.col(metric).mean())
+        return means.collect().pivot(columns, index=rows, values=metric)
+
+    def best(self, metric: str = "total_return") -> dict[str, object]:
+        """Return the row with the highest value of a metric; UsageError where none has one."""
+        _demand(metric, METRIC_COLUMNS, "metric")
+        top = self.top(1, metric).drop_nulls(metric)
+        if not top.height:
+            raise UsageError(f"no backtest has a {metric}; choose another metric")
+        return top.row(0, named=True)
+
+    def top(self, count: int = 10, metric: str = "total_return") -> pl.DataFrame:
+        """Return the rows with the highest value of a metric, the parameters as text alone."""
+        _demand(metric, METRIC_COLUMNS, "metric")
+        ranked = self.scan().sort(metric, descending=True, nulls_last=True).head(count)
+        return ranked.drop(self._parameters()).collect()
+
+    def summary(self) -> dict[str, object]:
+        """Return what `workbench study --json` prints."""
+        return {
+            "title": self.plan.title,
+            "tests": len(self),
+            "invalid_combinations": self.invalid_combinations,
+            "sources": list(self.sources),
+            "seconds": round(self.seconds, 3),
+            "out": str(self.path) if self.path else None,
+            **{f"by_{key}": self.ranking(key).head(25).to_dicts() for key in KEYS},
+            "best": self.best(),
+        }
+
+    @property
+    def title(self) -> str:
+        """Return what was studied, in one line."""
+        plan = self.plan
+        mark = "SYNTHETIC " if any(one.startswith("SYNTHETIC") for one in self.sources) else ""
+        sets = sum(len(one.params) for one in plan.sets)
+        return (
+            f"{mark}{plan.title}: {len(self):,} backtests = {len(plan.symbols)} symbols x "
+            f"{len(plan.intervals)} intervals x {len(plan.windows)} windows x {sets:,} sets, "
+            f"{plan.costs.fee_bps:g} bps fee, {plan.costs.slippage_bps:g} bps slippage"
+        )
+
+    def _parameters(self) -> list[str]:
+        names = (one.name for sets in self.plan.sets for one in sets.spec.parameters)
+        return list(dict.fromkeys(names))
+
+    def __repr__(self) -> str:
+        return f"StudyResult({self.title}, {self.seconds:.2f} s)"
+
+    def _repr_html_(self) -> str:
+        tables = "".join(self.ranking(key).head(6)._repr_html_() for key in KEYS)
+        caution = (
+            f"The best of {len(self):,} tries is high by luck alone; read the means and the share that "
+            "beat holding."
+        )
+        return f"<p><strong>{escape(self.title)}</strong></p>{tables}<p>{escape(caution)}</p>"
+
+
+def _demand(name: str, known: tuple[str, ...], kind: str) -> None:
+    if name not in known:
+        raise UsageError(f"unknown {kind} {name!r}; known are {', '.join(known)}")

@@ -1,0 +1,136 @@
+"""`workbench study FILE.toml`: symbols x intervals x windows x strategies x parameter sets."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from workbench.cli import options
+from workbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from workbench.face import Study
+
+_TOP = {
+    "title", "symbols", "intervals", "windows", "strategies", "costs", "all_history",
+}  # fmt: skip
+_STRATEGY = {"name", "sets", "grid"}
+_COSTS = {"fee_bps", "slippage_bps", "cash", "filters"}
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="The study as a TOML file.")],
+    out: Annotated[Path | None, typer.Option(help="Stream all rows to this parquet file.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier run ended.")
+    ] = False,
+    by: Annotated[
+        str, typer.Option(help="Rank by symbol, interval, window, strategy or params.")
+    ] = "params",
+    top: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 10,
+    as_json: options.AsJson = False,
+) -> None:
+    """Run a study: one row a backtest, ranked; --out keeps the rows, --resume goes on with them."""
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the file that an earlier run began")
+    import workbench as wb
+
+    settings = read_study(file)
+    result = wb.study(**settings, out=out, resume=resume, progress=sys.stderr.isatty())  # type: ignore[arg-type]
+    if as_json:
+        typer.echo(json.dumps(result.summary()))
+        return
+    _print(result, by, top)
+
+
+def read_study(file: Path) -> dict[str, object]:
+    """Return a study's file as the arguments of `wb.study`.
+
+    Raises UsageError for a file that cannot be read, an unknown key or a missing one.
+    """
+    try:
+        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file.name} is no TOML file: {error}") from None
+    _demand(tree, _TOP, file.name)
+    for name in ("symbols", "intervals", "strategies"):
+        if not isinstance(tree.get(name), list) or not tree[name]:
+            raise UsageError(
+                f"{file.name} needs a list {name!r}; see notebooks/studies/headline.toml"
+            )
+    costs = tree.get("costs", {})
+    _demand(costs, _COSTS, f"{file.name} [costs]")
+    from workbench import strategies
+
+    named = [_strategy(one, file.name) for one in tree["strategies"]]
+    return {
+        "symbols": tree["symbols"],
+        "intervals": tree["intervals"],
+        "windows": tree.get("windows"),
+        "strategy": [strategies.load(name) for name, _ in named],
+        "params": dict(named),
+        "all_history": tree.get("all_history", False),
+        "title": tree.get("title", file.stem),
+        **costs,
+    }
+
+
+def _strategy(tree: object, file: str) -> tuple[str, object]:
+    if not isinstance(tree, dict) or not isinstance(tree.get("name"), str):
+        raise UsageError(f"{file}: each of [[strategies]] needs a name")
+    _demand(tree, _STRATEGY, f"{file} [[strategies]] {tree['name']}")
+    if "sets" in tree and "grid" in tree:
+        raise UsageError(f"{file}: {tree['name']} has both sets and grid; keep one")
+    if "grid" not in tree:
+        return tree["name"], tree.get("sets")
+    return tree["name"], {name: _axis(name, axis) for name, axis in tree["grid"].items()}
+
+
+def _axis(name: str, axis: object) -> object:
+    return options.parse_grid(f"{name}={axis}")[name] if isinstance(axis, str) else axis
+
+
+def _demand(tree: object, known: set[str], where: str) -> None:
+    if not isinstance(tree, dict):
+        _refuse(where, "is no table")
+    for key in tree:
+        if key not in known:
+            _refuse(where, f"has an unknown key {key!r}; known are {', '.join(sorted(known))}")
+
+
+def _refuse(where: str, why: str) -> NoReturn:
+    raise UsageError(f"{where} {why}")
+
+
+def _print(result: Study, by: str, top: int) -> None:
+    from workbench.backtest.results import shown
+    from workbench.cli.tables import print_rows
+
+    ranked = result.ranking(by)
+    keys = [name for name in ("strategy", "params", by) if name in ranked.columns]
+    keys = list(dict.fromkeys(keys))
+    figures = [name for name in ranked.columns if name not in (*keys, "tests")]
+    rows = [
+        [str(row[k]) for k in keys]
+        + [f"{row['tests']:,}"]
+        + [shown("total_return" if n in _SIGNED else "win_rate", row[n]) for n in figures]
+        for row in ranked.head(top).iter_rows(named=True)
+    ]
+    caution = f"the best of {len(result):,} tries is high by luck alone: read means, not peaks"
+    print_rows(
+        result.title,
+        [*keys, "tests", *figures],
+        rows,
+        left=len(keys),
+        notes=(" + ".join(result.sources), caution),
+    )
+
+
+_SIGNED = {"mean", "median", "lowest", "highest", "holding"}
