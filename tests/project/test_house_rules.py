@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import os
 import re
 import subprocess
@@ -93,8 +94,24 @@ def test_rooms_without_clock_or_chance_import_neither() -> None:
     assert found == {}
 
 
+@pytest.mark.parametrize("room", ["core", "market", "execution"])
+def test_no_two_files_of_a_sans_io_room_import_each_other_even_for_types(room: str) -> None:
+    files = [file for file in _sources() if file.parts[len(ROOT.parts) + 1] == room]
+    modules = {".".join(f.relative_to(ROOT).with_suffix("").parts): f for f in files}
+    sorter = graphlib.TopologicalSorter(
+        {name: _modules_of(file) & modules.keys() for name, file in modules.items()}
+    )
+    sorter.prepare()  # raises CycleError with the files of the circle
+    assert len(modules) >= 4
+
+
 def _sources() -> list[Path]:
     return sorted(file for room in ("workbench", "bridge") for file in (ROOT / room).rglob("*.py"))
+
+
+def _modules_of(file: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    return {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
 
 
 def _imported(file: Path) -> set[str]:

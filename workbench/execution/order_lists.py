@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from workbench.execution.orders import NewOrder
-
 
 class Contingency(StrEnum):
     """How the orders of a list depend on each other."""
@@ -35,17 +33,6 @@ class ListStatus(StrEnum):
 
     EXECUTING = "EXECUTING"
     ALL_DONE = "ALL_DONE"
-
-
-@dataclass(frozen=True, slots=True)
-class NewList:
-    """What a user asks for: in an OCO both legs, in an OTO the working order first."""
-
-    account: str
-    symbol: str
-    contingency: Contingency
-    orders: tuple[NewOrder, ...]
-    client_list_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

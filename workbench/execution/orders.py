@@ -20,12 +20,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from workbench.errors import ExchangeError
-
-if TYPE_CHECKING:
-    from workbench.execution.order_lists import OrderList
+from workbench.execution.order_lists import Contingency, OrderList
 
 
 class Side(StrEnum):
@@ -199,6 +196,17 @@ class NewOrder:
     self_trade: SelfTrade = SelfTrade.NONE
     strategy_id: int | None = None
     strategy_type: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewList:
+    """What a user asks for as a list: in an OCO both legs, in an OTO the working order first."""
+
+    account: str
+    symbol: str
+    contingency: Contingency
+    orders: tuple[NewOrder, ...]
+    client_list_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,10 @@ from workbench.execution.matching.floor import Floor
 from workbench.execution.matching.listing import Listing, ListResult
 from workbench.execution.matching.sweep import Quote
 from workbench.execution.matching.working import Working
-from workbench.execution.order_lists import NewList, OrderList
+from workbench.execution.order_lists import OrderList
 from workbench.execution.orders import (
     Execution,
+    NewList,
     NewOrder,
     Order,
     OrderEvent,

@@ -15,12 +15,12 @@ from workbench.execution.order_lists import (
     Contingency,
     ListStatus,
     ListStep,
-    NewList,
     OrderList,
 )
 from workbench.execution.orders import (
     CONDITIONAL,
     STOPS,
+    NewList,
     NewOrder,
     Order,
     OrderStatus,
