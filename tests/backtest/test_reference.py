@@ -7,9 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.candle_builders import martingale
+from tests.candle_builders import candles_of, martingale
 from tests.conftest import shared_path
+from tests.scripted import SCRIPTED, scripted
 from workbench import strategies
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
@@ -78,6 +81,33 @@ def test_candles_that_cannot_be_traded_make_both_engines_wait() -> None:
     demand_equal(ours, reference(series, macd, costs=PLAIN, **fast))
     waited = (ours.fills["time"] - ours.fills["signal_time"]).dt.total_hours()
     assert waited.max() > 1
+
+
+def test_a_sale_that_dies_while_it_waits_buys_nothing_with_the_last_crumb_of_cash() -> None:
+    # Seen on BNBUSDT in April 2021: all cash in, a sale waits over an hour without trade, and at its
+    # close the strategy wants all in again. Nothing is left to buy with, here or there.
+    candles = candles_of([10.0, 10.1, 10.3, 10.2, 10.4, 10.6], [10.1, 10.3, 10.2, 10.4, 10.6, 10.5])
+    candles.records["volume"][3] = 0.0
+    series = scripted(candles, [1.0, None, 0.0, 1.0, None, 0.0])
+    ours = backtest(series, SCRIPTED, costs=PLAIN)
+    demand_equal(ours, reference(series, SCRIPTED, costs=PLAIN))
+    assert ours.fills["side"].to_list() == ["BUY"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    targets=st.lists(st.sampled_from([None, 0.0, 0.3, 0.5, 1.0]), min_size=60, max_size=60),
+    idle=st.sets(st.integers(1, 59), max_size=20),
+)
+def test_backtrader_agrees_on_any_targets_over_candles_without_trade(
+    seed: int, targets: list[float | None], idle: set[int]
+) -> None:
+    candles = martingale(60, seed, substeps=4)
+    candles.records["volume"][sorted(idle)] = 0.0
+    series = scripted(candles, targets)
+    ours = backtest(series, SCRIPTED, costs=PLAIN)
+    demand_equal(ours, reference(series, SCRIPTED, costs=PLAIN))
 
 
 def test_a_buy_pays_the_fee_from_the_base_it_receives() -> None:

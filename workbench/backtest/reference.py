@@ -28,7 +28,7 @@ from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, demand_window
 from workbench.backtest.single import warm_up_notes
 from workbench.backtest.sweep import warm_starts
-from workbench.core.account import FILL
+from workbench.core.account import FILL, is_there
 from workbench.core.records import POSITION
 from workbench.errors import UsageError
 from workbench.execution.instance import Decider, next_target, written_target
@@ -44,6 +44,9 @@ except ImportError:
     ) from None
 
 _ROUNDING = 1e-12  # a buy of all cash is this share smaller, or a last digit too many refuses it
+_CRUMBS = (
+    1e-9  # cash below this share of the equity is what such a buy left: none, as in our account
+)
 
 
 class _Feed(bt.feed.DataBase):
@@ -116,7 +119,7 @@ class _Instance(bt.Strategy):
     def next(self) -> None:
         self._book()
         t, close = self.p.candles.first + len(self.data) - 1, float(self.data.close[0])
-        size, cash = self.position.size, self.broker.get_cash()
+        size, cash = self.position.size, self._cash(close)
         self.bars_held = self.bars_held + 1 if size else 0
         self.held += size > 0.0
         self.state, intent = self.p.decider.decide(
@@ -131,8 +134,10 @@ class _Instance(bt.Strategy):
 
     def _sized(self, target: float, equity: float, close: float, t: int) -> _Wish | None:
         size = self.position.size
+        if is_there(target, equity, size * close):
+            return None
         if target * equity > size * close:
-            quote = min(target * equity - size * close, self.broker.get_cash())
+            quote = min(target * equity - size * close, self._cash(close))
             return _Wish(1, quote, t) if quote > 0.0 else None
         base = size if target == 0.0 else min(size, size - target * equity / close)
         return _Wish(-1, base, t) if base > 0.0 else None
@@ -162,12 +167,16 @@ class _Instance(bt.Strategy):
             (at, wish.signal_index, wish.side, price, quantity, fee, 0, 0, realised)
         )  # fmt: skip
 
+    def _cash(self, close: float) -> float:
+        cash = self.broker.get_cash()
+        return cash if cash > _CRUMBS * self.position.size * close else 0.0
+
     def _candle(self) -> np.void:
         return self.p.candles.window[len(self.data) - 1]
 
     def _position(self, close: float) -> bytes:
         record = np.zeros(1, POSITION)
-        size, cash = self.position.size, self.broker.get_cash()
+        size, cash = self.position.size, self._cash(close)
         record["quantity"], record["cash"], record["equity"] = size, cash, cash + size * close
         record["entry_price"] = self.entry if size else 0.0
         record["realised"], record["bars_held"] = self.realised, self.bars_held

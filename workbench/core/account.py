@@ -27,6 +27,8 @@ from workbench.core.costs import (
     worsened_sell,
 )
 
+ROUNDING = 1e-12  # of the equity: an order below it would trade the last digit of a float
+
 ACCOUNT = np.dtype(
     [
         ("cash", "<f8"),
@@ -79,6 +81,12 @@ FILL = np.dtype(
 def lots_for_quote(quote_e8, ticks, unit_e8):
     """Return how many lots an amount of quote buys at a price in ticks: rounded down."""
     return quote_e8 // (ticks * unit_e8)
+
+
+@njit(nogil=True)
+def is_there(target, equity, position_value):
+    """Return whether a position already is what a target asks for, up to the rounding of floats."""
+    return abs(target * equity - position_value) <= ROUNDING * equity
 
 
 @njit(nogil=True)

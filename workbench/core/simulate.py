@@ -24,6 +24,7 @@ from workbench.core.account import (
     buy_is_too_small,
     fill_buy,
     fill_sell,
+    is_there,
     lots_to_sell,
     open_account,
     quote_to_spend,
@@ -85,6 +86,8 @@ def size_order(order, account, costs, target, close):
     value = account.quantity * close
     order.side = 0
     order.target = target
+    if is_there(target, equity, value):
+        return False
     if target * equity > value:
         order.quote = quote_to_spend(target, equity, value, account.cash)
         if costs.exact:

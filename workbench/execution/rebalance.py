@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from workbench.core.account import (
     buy_is_too_small,
+    is_there,
     lots_to_sell,
     quote_to_spend_e8,
     sell_is_too_small,
@@ -52,6 +53,8 @@ def plan(target: float, *, account: LedgerAccount, close: float) -> Plan:
     """Return the order that moves an account towards `target` (0..1 of its equity at `close`)."""
     equity = account.equity(close)
     value = account.quantity * close
+    if is_there(target, equity, value):
+        return Nothing()
     if target * equity > value:
         quote_e8 = quote_to_spend_e8(target, equity, value, account.cash_e8)
         return _buy(quote_e8, account, close)
