@@ -8,16 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.exchanges.base import Kline, StreamBroken
-from bridge.feed import (
-    CandleSequence,
-    ClosedCandles,
-    grace_ms,
-    late_after_ms,
-    sound,
-    warm_up_candles,
-)
+from bridge.feed import ClosedCandles, late_after_ms, warm_up_candles
 from bridge.journal_rows import CandleRow
 from tests.bridge.doubles import JumpingClock, MemoryExchange
+from workbench.market.sequence import CandleSequence, grace_ms, sound
 from workbench.market.timeframes import parse_timeframe
 
 HOUR = 3_600_000
@@ -109,7 +103,7 @@ def test_whatever_arrives_nothing_is_passed_twice_or_backwards(
     order: list[int], closed: list[bool]
 ) -> None:
     """Duplicates, reorderings and losses of frames."""
-    sequence = CandleSequence(H1, last_ms=9 * HOUR)
+    sequence = CandleSequence[Kline](H1, last_ms=9 * HOUR)
     passed = []
     for index, shut in zip(order, closed, strict=False):
         step = sequence.frame(candle(index, closed=shut))
