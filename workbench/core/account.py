@@ -35,6 +35,10 @@ ACCOUNT = np.dtype(
         ("quantity", "<f8"),
         ("cash_e8", "<i8"),
         ("base_e8", "<i8"),
+        ("cash_locked", "<f8"),  # of the cash, what resting buys of a ladder have reserved
+        ("base_locked", "<f8"),  # of the base, what its resting sells have reserved
+        ("cash_locked_e8", "<i8"),
+        ("base_locked_e8", "<i8"),
         ("entry_price", "<f8"),  # average quote paid per unit of base held, fee included
         ("realised", "<f8"),
         ("fees", "<f8"),  # in quote, base fees valued at the fill's price
@@ -57,14 +61,15 @@ COSTS = np.dtype(
         ("unit_e8", "<i8"),
         ("min_qty_e8", "<i8"),
         ("min_notional_e8", "<i8"),
+        ("touch", "<i1"),  # 1: a limit order fills when its price is touched, 0: traded through
     ],
     align=True,
 )
 
 FILL = np.dtype(
     [
-        ("index", "<i8"),  # candle at whose open the order filled
-        ("signal_index", "<i8"),  # candle at whose close it was decided
+        ("index", "<i8"),  # candle in which the order filled
+        ("signal_index", "<i8"),  # candle at whose close it was decided, of a rung: its ladder
         ("side", "<i1"),  # +1 buy, -1 sell
         ("price", "<f8"),
         ("quantity", "<f8"),  # base that changed hands, before fees
@@ -105,21 +110,22 @@ def quote_to_spend_e8(target, equity, position_value, cash_e8):
 
 
 @njit(nogil=True)
-def base_to_sell(quantity, target, equity, close):
-    """Return the base that a sale towards `target` sells, before lots."""
+def base_to_sell(quantity, locked, target, equity, close):
+    """Return the base that a sale towards `target` sells, before lots: never what is locked."""
     if target == 0.0:
-        return quantity
-    return min(quantity, quantity - target * equity / close)
+        return quantity - locked
+    return min(quantity - locked, quantity - target * equity / close)
 
 
 @njit(nogil=True)
-def lots_to_sell(base_e8, target, equity, close, step_e8):
-    """Return how many lots a sale towards `target` sells; target 0 sells every whole lot."""
+def lots_to_sell(base_e8, locked_e8, target, equity, close, step_e8):
+    """Return how many lots a sale towards `target` sells; target 0 sells every whole free lot."""
+    free_lots = (base_e8 - locked_e8) // step_e8
     if target == 0.0:
-        return base_e8 // step_e8
-    wanted = base_to_sell(base_e8 / SCALE, target, equity, close)
+        return free_lots
+    wanted = base_to_sell(base_e8 / SCALE, locked_e8 / SCALE, target, equity, close)
     lots = int(math.floor(wanted * SCALE / step_e8 + 1e-9))
-    return max(0, min(lots, base_e8 // step_e8))
+    return max(0, min(lots, free_lots))
 
 
 @njit(nogil=True)
@@ -148,6 +154,8 @@ def open_account(account, costs):
     """Reset the account to its starting cash."""
     account.cash_e8 = int(math.floor(costs.cash * SCALE + 0.5))
     account.base_e8 = 0
+    account.cash_locked = account.base_locked = 0.0
+    account.cash_locked_e8 = account.base_locked_e8 = 0
     account.cash = costs.cash
     account.quantity = 0.0
     account.entry_price = 0.0
@@ -166,23 +174,10 @@ def fill_buy(account, costs, price, quote, quote_e8, fill):
         lots = lots_for_quote(quote_e8, ticks, costs.unit_e8)
         if lots <= 0:
             return False
-        value_e8 = lots * ticks * costs.unit_e8
-        bought_e8 = lots * costs.step_e8
-        fee_e8 = commission_e8(bought_e8, costs.rate_e8)
-        book_buy(account, value_e8, bought_e8, fee_e8)
-        fill.ticks, fill.lots = ticks, lots
-        fill.price = ticks * costs.tick_e8 / SCALE
-        fill.quantity, fill.fee = bought_e8 / SCALE, fee_e8 / SCALE
+        settle_lots_bought(account, costs, ticks, lots, fill)
     else:
         paid = worsened_buy(price, costs.slippage_bps)
-        quantity = quote / paid
-        fee = quantity * costs.fee
-        _blend_entry(account, quote, quantity - fee)
-        account.quantity += quantity - fee
-        account.cash = 0.0 if quote == account.cash else account.cash - quote
-        account.fees += fee * paid
-        fill.price, fill.quantity, fill.fee = paid, quantity, fee
-    fill.side, fill.realised = 1, 0.0
+        settle_bought(account, costs, paid, quote / paid, quote, fill)
     return True
 
 
@@ -191,23 +186,64 @@ def fill_sell(account, costs, price, quantity, lots, fill):
     """Sell base at the worsened price; return whether the position is closed (dust may remain)."""
     if costs.exact:
         ticks = sell_ticks(price, costs.slippage_bps, costs.tick_e8)
-        value_e8 = lots * ticks * costs.unit_e8
-        fee_e8 = commission_e8(value_e8, costs.rate_e8)
-        fill.realised = book_sell(account, value_e8, lots * costs.step_e8, fee_e8)
-        fill.ticks, fill.lots = ticks, lots
-        fill.price = ticks * costs.tick_e8 / SCALE
-        fill.quantity, fill.fee = lots * costs.step_e8 / SCALE, fee_e8 / SCALE
-        closed = account.base_e8 < costs.step_e8
-    else:
-        got = worsened_sell(price, costs.slippage_bps)
-        value = quantity * got
-        fee = value * costs.fee
-        fill.realised = _realise(account, value - fee, quantity)
-        closed = quantity >= account.quantity
-        account.quantity = 0.0 if closed else account.quantity - quantity
-        account.cash += value - fee
-        account.fees += fee
-        fill.price, fill.quantity, fill.fee = got, quantity, fee
+        return settle_lots_sold(account, costs, ticks, lots, fill)
+    got = worsened_sell(price, costs.slippage_bps)
+    return settle_sold(account, costs, got, quantity, fill)
+
+
+@njit(nogil=True)
+def settle_lots_bought(account, costs, ticks, lots, fill):
+    """Book a buy of lots at a price in ticks (exact book)."""
+    value_e8 = lots * ticks * costs.unit_e8
+    bought_e8 = lots * costs.step_e8
+    fee_e8 = commission_e8(bought_e8, costs.rate_e8)
+    book_buy(account, value_e8, bought_e8, fee_e8)
+    fill.ticks, fill.lots = ticks, lots
+    fill.price = ticks * costs.tick_e8 / SCALE
+    fill.quantity, fill.fee = bought_e8 / SCALE, fee_e8 / SCALE
+    fill.side, fill.realised = 1, 0.0
+
+
+@njit(nogil=True)
+def settle_bought(account, costs, paid, quantity, quote, fill):
+    """Book a buy of a quantity at a price, for that much quote (plain book)."""
+    fee = quantity * costs.fee
+    _blend_entry(account, quote, quantity - fee)
+    account.quantity += quantity - fee
+    account.cash = 0.0 if quote == account.cash else account.cash - quote
+    account.fees += fee * paid
+    fill.price, fill.quantity, fill.fee = paid, quantity, fee
+    fill.side, fill.realised = 1, 0.0
+
+
+@njit(nogil=True)
+def settle_lots_sold(account, costs, ticks, lots, fill):
+    """Book a sale of lots at a price in ticks; return whether the position is closed (dust may remain)."""
+    value_e8 = lots * ticks * costs.unit_e8
+    fee_e8 = commission_e8(value_e8, costs.rate_e8)
+    fill.realised = book_sell(account, value_e8, lots * costs.step_e8, fee_e8)
+    fill.ticks, fill.lots = ticks, lots
+    fill.price = ticks * costs.tick_e8 / SCALE
+    fill.quantity, fill.fee = lots * costs.step_e8 / SCALE, fee_e8 / SCALE
+    return _end_sale(account, account.base_e8 < costs.step_e8, fill)
+
+
+@njit(nogil=True)
+def settle_sold(account, costs, got, quantity, fill):
+    """Book a sale of a quantity at a price; return whether the position is closed (plain book)."""
+    value = quantity * got
+    fee = value * costs.fee
+    fill.realised = _realise(account, value - fee, quantity)
+    closed = quantity >= account.quantity
+    account.quantity = 0.0 if closed else account.quantity - quantity
+    account.cash += value - fee
+    account.fees += fee
+    fill.price, fill.quantity, fill.fee = got, quantity, fee
+    return _end_sale(account, closed, fill)
+
+
+@njit(nogil=True)
+def _end_sale(account, closed, fill):
     fill.side = -1
     if closed:
         account.is_open = 0

@@ -89,9 +89,10 @@ def size_order(order, account, costs, target, close):
     if is_there(target, equity, value):
         return False
     if target * equity > value:
-        order.quote = quote_to_spend(target, equity, value, account.cash)
+        order.quote = quote_to_spend(target, equity, value, account.cash - account.cash_locked)
         if costs.exact:
-            order.quote_e8 = quote_to_spend_e8(target, equity, value, account.cash_e8)
+            free_e8 = account.cash_e8 - account.cash_locked_e8
+            order.quote_e8 = quote_to_spend_e8(target, equity, value, free_e8)
             if buy_is_too_small(order.quote_e8, close, costs.min_qty_e8, costs.min_notional_e8):
                 return True
         if order.quote > 0.0:
@@ -99,9 +100,11 @@ def size_order(order, account, costs, target, close):
         return False
     if account.is_open == 0:
         return False
-    order.quantity = base_to_sell(account.quantity, target, equity, close)
+    order.quantity = base_to_sell(account.quantity, account.base_locked, target, equity, close)
     if costs.exact:
-        order.lots = lots_to_sell(account.base_e8, target, equity, close, costs.step_e8)
+        order.lots = lots_to_sell(
+            account.base_e8, account.base_locked_e8, target, equity, close, costs.step_e8
+        )
         quantity_e8 = order.lots * costs.step_e8
         if sell_is_too_small(quantity_e8, close, costs.min_qty_e8, costs.min_notional_e8):
             return True

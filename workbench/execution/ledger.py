@@ -41,7 +41,10 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class LedgerAccount:
-    """What one instance owns; `entry_price` is the average quote paid per unit of base held."""
+    """What one instance owns; `entry_price` is the average quote paid per unit of base held.
+
+    What is locked rests as orders of a ladder and is a part of cash and base.
+    """
 
     name: str
     instrument: Instrument
@@ -54,6 +57,8 @@ class LedgerAccount:
     trades: int
     bars_held: int
     is_open: bool
+    cash_locked_e8: int = 0
+    base_locked_e8: int = 0
 
     @property
     def cash(self) -> float:
@@ -158,6 +163,8 @@ class Ledger:
             trades=self._trades[name],
             bars_held=int(book["bars_held"]),
             is_open=bool(book["is_open"]),
+            cash_locked_e8=int(book["cash_locked_e8"]),
+            base_locked_e8=int(book["base_locked_e8"]),
         )
 
     def names(self) -> tuple[str, ...]:

@@ -56,11 +56,19 @@ def plan(target: float, *, account: LedgerAccount, close: float) -> Plan:
     if is_there(target, equity, value):
         return Nothing()
     if target * equity > value:
-        quote_e8 = quote_to_spend_e8(target, equity, value, account.cash_e8)
+        free_e8 = account.cash_e8 - account.cash_locked_e8
+        quote_e8 = quote_to_spend_e8(target, equity, value, free_e8)
         return _buy(quote_e8, account, close)
     if not account.is_open:
         return Nothing()
-    lots = lots_to_sell(account.base_e8, target, equity, close, account.instrument.step_e8)
+    lots = lots_to_sell(
+        account.base_e8,
+        account.base_locked_e8,
+        target,
+        equity,
+        close,
+        account.instrument.step_e8,
+    )
     return _sell(lots, account, close)
 
 
