@@ -16,6 +16,8 @@ from typer.main import get_command, get_group
 
 from workbench.errors import WorkbenchError
 
+INTERRUPTED = 130
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -56,13 +58,15 @@ def run(name: str, table: Mapping[str, Entry], doc: str, arguments: list[str] | 
     group = LazyGroup(table, called, name=name, help=doc)
     try:
         result = group.main(args=arguments or ["--help"], prog_name=name, standalone_mode=False)
+        if result == INTERRUPTED:  # typer turns Ctrl-C into this exit code
+            print("stopped", file=sys.stderr)
         return result if isinstance(result, int) else 0
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         print("stopped", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except typer.Exit as done:
         return done.exit_code
     except Exception as error:

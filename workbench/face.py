@@ -50,6 +50,10 @@ class Run(BacktestResult):
         return tearsheet(self)
 
 
+class Sweep(SweepResult):
+    """A sweep that can draw itself."""
+
+
 class Study(StudyResult):
     """A study that can draw itself."""
 
@@ -113,28 +117,33 @@ def sweep(
     filters: Filters = "none",
     progress: bool = True,
     on: Client | None = None,
+    out: Path | str | None = None,
+    resume: bool = False,
     search: str | None = None,
     trials: int = 100,
     search_seed: int = 0,
     search_metric: str = "total_return",
     **axes: Axis,
-) -> SweepResult:
+) -> Sweep:
     """Run every combination of the axes on a thread pool; one row of metrics for each.
 
-    `on` is a Dask client whose cluster runs them, with the same frame. `search` ("random", "lhs" or
-    "optuna") tries `trials` combinations instead of all; every one of them stays in the result.
+    With `out` the rows stream to that parquet file in parts, for grids larger than memory, and
+    `resume` goes on with it after an interruption. `on` is a Dask client whose cluster runs them, with
+    the same rows. `search` ("random", "lhs" or "optuna") tries `trials` combinations instead of all;
+    every one of them stays in the result.
     Raises UsageError for a bad axis or where no combination is valid, DataError for bad candles.
     """
     costs = Costs(fee_bps, slippage_bps, cash, filters)
-    series = candles_of(candles)
+    series, grid = candles_of(candles), Grid.of(strategy, axes)
+    result: SweepResult
     if search is not None:
         from workbench.backtest.search import search_params
 
-        if on is not None:
-            raise UsageError("a search runs here, each trial on all cores; leave out on=")
-        return search_params(
+        if on is not None or out is not None:
+            raise UsageError("a search runs here and stays in memory; leave out on= and out=")
+        result = search_params(
             series,
-            Grid.of(strategy, axes),
+            grid,
             method=search,
             trials=trials,
             seed=search_seed,
@@ -142,12 +151,21 @@ def sweep(
             costs=costs,
             progress=progress,
         )
-    grid = strategy.grid(axes)
-    if on is not None:
+    elif out is not None:
+        from workbench.backtest.streaming import sweep_to
+
+        result = sweep_to(
+            Path(out), series, grid, costs=costs, resume=resume, on=on, progress=progress
+        )
+    elif resume:
+        raise UsageError("resume=True needs out=, the file that an earlier sweep began")
+    elif on is not None:
         from workbench.backtest.streaming import sweep_on
 
-        return sweep_on(on, series, strategy, grid, costs=costs, progress=progress)
-    return sweep_params(series, strategy, grid, costs=costs, progress=progress)
+        result = sweep_on(on, series, strategy, grid.all(), costs=costs, progress=progress)
+    else:
+        result = sweep_params(series, strategy, grid.all(), costs=costs, progress=progress)
+    return Sweep(**vars(result))
 
 
 def study(

@@ -1,64 +1,94 @@
-"""Beyond one machine: batches on a Dask cluster that stands already, with the same bytes as here.
+"""Where batches run: here, or on a Dask cluster that stands already, with the same bytes.
 
 Nothing home-made: Dask keeps the queue, moves the candles and runs again what a lost worker had. The
 candles go out as a task's result and not as scattered memory, so they too can be made again. Only a
 few batches a core are under way at once, so that a study of any length needs little memory.
+
+A strategy travels as its name, hash and text; a worker whose strategy or engine is another version
+refuses the batch, since its numbers could differ unseen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.backtest.batches import Batch, Done, SpecName, Work, run_batch
+from workbench import strategies
+from workbench.backtest.batches import Batch, Work, run_batch
+from workbench.backtest.kernels import engine_sha
 from workbench.backtest.setting import Costs
-from workbench.errors import UsageError
+from workbench.errors import UsageError, WorkbenchError
 from workbench.market.candles import Candles
 
 if TYPE_CHECKING:
+    import polars as pl
     from distributed import Client, Future
 
 AHEAD_PER_CORE = 3
+TRIES = 3  # of a batch, before a cluster that loses its workers is given up
+
+Rows = tuple[int, "pl.DataFrame | None"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Parcel:
     """A batch as it travels."""
 
-    spec: SpecName
+    strategy: tuple[str, str, str]
+    engine: str
     params: np.ndarray
     costs: Costs
     all_history: bool
 
 
-def run_on(
-    client: Client, numbers: Sequence[int], work: Callable[[int], Work]
-) -> Iterator[tuple[int, Done]]:
-    """Run batches on the cluster and yield (number, done) as they finish.
+def run_batches(
+    numbers: Iterable[int], work: Callable[[int], Work], *, on: Client | None = None
+) -> Generator[Rows]:
+    """Run the batches of these numbers, here or on a cluster; yield (number, rows) as they finish.
 
-    What is under way is cancelled when the caller stops, by Ctrl-C or by closing the iterator.
-    Raises UsageError where the client is none or has no workers, and what a batch raised there.
+    `work(number)` hands each out when its turn comes. What is under way on a cluster is cancelled
+    when the caller stops, by Ctrl-C or by closing the generator. Raises UsageError where the cluster
+    cannot run them, and what a batch raised there.
     """
+    if on is None:
+        for number in numbers:
+            yield number, run_batch(*work(number))
+        return
+    yield from _run_on(on, iter(numbers), work)
+
+
+def cores_of(client: Client) -> int:
+    """Return how many cores a cluster has; UsageError where it is none, or has none."""
+    if not hasattr(client, "submit") or not hasattr(client, "ncores"):
+        raise UsageError(f"on={client!r} is no Dask client; give distributed.Client(address)")
+    if client.asynchronous:
+        raise UsageError("on= takes a client that waits; make it without asynchronous=True")
+    cores = sum(client.ncores().values())
+    if not cores:
+        raise UsageError("the cluster has no workers; start one with `dask worker ADDRESS`")
+    return cores
+
+
+def _run_on(client: Client, numbers: Iterator[int], work: Callable[[int], Work]) -> Generator[Rows]:
     from distributed import as_completed
 
-    cores = _cores(client)
-    waiting = iter(numbers)
+    ahead = cores_of(client) * AHEAD_PER_CORE
     running: dict[Future, int] = {}
-    series: dict[str, Future] = {}
+    series: dict[tuple[object, ...], Future] = {}
     queue = as_completed([])
     try:
-        for number in waiting:
+        for number in numbers:
             queue.add(_submit(client, number, work, running, series))
-            if len(running) >= cores * AHEAD_PER_CORE:
+            if len(running) >= ahead:
                 break
         for future in queue:
-            yield running.pop(future), _result(future)
-            number = next(waiting, -1)
-            if number >= 0:
+            yield running.pop(future), _rows_of(future)
+            for number in numbers:
                 queue.add(_submit(client, number, work, running, series))
+                break
     finally:
         if running:
             client.cancel(list(running), force=True)
@@ -69,15 +99,17 @@ def _submit(
     number: int,
     work: Callable[[int], Work],
     running: dict[Future, int],
-    series: dict[str, Future],
+    series: dict[tuple[object, ...], Future],
 ) -> Future:
     candles, batch = work(number)
-    key = f"{candles.symbol}-{candles.timeframe}-{candles.first}-{len(candles.records)}"
+    key = (candles.symbol, candles.timeframe, candles.first, len(candles.records))
     if key not in series:
         series.clear()  # batches come series by series; what is under way holds on to its own
-        series[key] = client.submit(_receive, candles, pure=False, retries=3)
-    parcel = _Parcel(SpecName.of(batch.spec), batch.params, batch.costs, batch.all_history)
-    future = client.submit(_run_parcel, series[key], parcel, pure=False, retries=3)
+        series[key] = client.submit(_receive, candles, pure=False, retries=TRIES)
+    spec = batch.spec
+    strategy = (spec.name, spec.sha, spec.text)
+    parcel = _Parcel(strategy, engine_sha(), batch.params, batch.costs, batch.all_history)
+    future = client.submit(_run_parcel, series[key], parcel, pure=False, retries=TRIES)
     running[future] = number
     return future
 
@@ -86,21 +118,27 @@ def _receive(candles: Candles) -> Candles:
     return candles
 
 
-def _run_parcel(candles: Candles, parcel: _Parcel) -> Done:
+def _run_parcel(candles: Candles, parcel: _Parcel) -> pl.DataFrame | None:
+    if parcel.engine != engine_sha():
+        raise UsageError(
+            f"this worker's engine is {engine_sha()[:12]}, the caller's {parcel.engine[:12]}; install "
+            "the same version of the workbench on both sides and restart the workers"
+        )
+    spec = strategies.rebuild(*parcel.strategy)
     # What came over the wire may be read-only or not aligned; the kernel wants its own.
     own = replace(candles, records=candles.records.copy())
-    batch = Batch(parcel.spec.load(), parcel.params.copy(), parcel.costs, parcel.all_history)
+    batch = Batch(spec, parcel.params.copy(), parcel.costs, parcel.all_history)
     return run_batch(own, batch, threads=1)
 
 
-def _result(future: Future) -> Done:
-    return cast(Done, future.result())
-
-
-def _cores(client: Client) -> int:
-    if not hasattr(client, "submit") or not hasattr(client, "scheduler_info"):
-        raise UsageError(f"on={client!r} is no Dask client; give distributed.Client(address)")
-    workers = client.ncores()
-    if not workers:
-        raise UsageError("the cluster has no workers; start one with `dask worker ADDRESS`")
-    return sum(workers.values())
+def _rows_of(future: Future) -> pl.DataFrame | None:
+    try:
+        rows: pl.DataFrame | None = future.result()
+    except WorkbenchError:
+        raise
+    except Exception as error:  # of Dask, or of a worker without the workbench
+        raise UsageError(
+            f"the cluster could not run a batch: {type(error).__name__}: {error}; look at the workers' "
+            "logs, mend that, and run again"
+        ) from error
+    return rows

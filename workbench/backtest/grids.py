@@ -27,9 +27,9 @@ class Grid:
     @classmethod
     def of(cls, spec: Spec, axes: Mapping[str, Axis]) -> Grid:
         """Check every axis; UsageError where one is wrong or the grid is too large."""
-        values = {p.name: np.array([p.check(p.default)]) for p in spec.parameters}
+        values = {name: spec.grid({})[name] for name in spec.defaults}
         for name, axis in axes.items():
-            values[name] = spec.grid({name: axis})[name]
+            values[name] = spec.grid({name: axis})[name]  # checks it, and gives it the dtype
         grid = cls(spec, values)
         if len(grid) > MAX_COMBINATIONS:
             raise UsageError(
@@ -60,6 +60,10 @@ class Grid:
     def part(self, begin: int, end: int) -> np.ndarray:
         """Return the combinations numbered begin to end (not included)."""
         return self.take(np.arange(begin, min(end, len(self))))
+
+    def all(self) -> np.ndarray:
+        """Return every combination."""
+        return self.part(0, len(self))
 
 
 def spans(total: int, size: int) -> Iterator[tuple[int, int]]:

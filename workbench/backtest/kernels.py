@@ -80,8 +80,13 @@ def kernel(spec: Spec) -> Kernel:
 
 def kernel_key(spec: Spec) -> str:
     """Return the hash of all that the machine code depends on."""
-    parts = [_TEMPLATE, spec.sha, numba.__version__, np.__version__, *_processor()]
-    parts += [path.read_text(encoding="utf-8") for path in _core_sources()]
+    parts = [engine_sha(), spec.sha, numba.__version__, np.__version__, *_processor()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def engine_sha() -> str:
+    """Return the hash of the engine's own sources: what two machines must share to agree."""
+    parts = [_TEMPLATE, *(path.read_text(encoding="utf-8") for path in _core_sources())]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

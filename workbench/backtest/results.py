@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,16 +37,21 @@ ERRORS = {
 
 @dataclass(frozen=True)
 class SweepResult:
-    """One row a combination: parameters, then metrics; `errors` names rows that have no metrics."""
+    """One row a combination: parameters, then metrics; `error` names rows that have no metrics.
+
+    The rows are in memory or, of a sweep that was streamed, in the parquet file `path`.
+    """
 
     spec: Spec
     candles: Candles
     costs: Costs
-    frame: pl.DataFrame
+    rows: pl.DataFrame | None
     invalid_combinations: int
     data_sha256: str
     seconds: float
     notes: tuple[str, ...]
+    path: Path | None = None
+    streamed: int = 0
 
     @classmethod
     def build(
@@ -78,13 +84,31 @@ class SweepResult:
         return cls(spec, candles, costs, frame, invalid_combinations, data_sha256, seconds, notes)
 
     def __len__(self) -> int:
-        return self.frame.height
+        return self.streamed if self.rows is None else self.rows.height
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """Return one row a combination; of a streamed sweep they are read from its file."""
+        return self.scan().collect() if self.rows is None else self.rows
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows as a lazy frame, for sweeps that are larger than memory."""
+        import polars as pl
+
+        if self.rows is not None:
+            return self.rows.lazy()
+        assert self.path is not None
+        return pl.scan_parquet(self.path)
+
+    def top(self, count: int = 10, metric: str = "total_return") -> pl.DataFrame:
+        """Return the rows with the highest value of a metric, those without one last."""
+        if metric not in METRIC_COLUMNS:
+            raise UsageError(f"unknown metric {metric!r}; known are {', '.join(METRIC_COLUMNS)}")
+        return self.scan().sort(metric, descending=True, nulls_last=True).head(count).collect()
 
     def best(self, metric: str = "total_return") -> dict[str, object]:
         """Return the row with the highest value of a metric; UsageError where none has one."""
-        if metric not in METRIC_COLUMNS:
-            raise UsageError(f"unknown metric {metric!r}; known are {', '.join(METRIC_COLUMNS)}")
-        ranked = self.frame.drop_nulls(metric).sort(metric, descending=True)
+        ranked = self.top(1, metric).drop_nulls(metric)
         if not ranked.height:
             raise UsageError(f"no combination has a {metric}; choose another metric")
         return ranked.row(0, named=True)
@@ -92,6 +116,13 @@ class SweepResult:
     def rows_per_second(self) -> float:
         """Return combinations a second, compilation of a first call included."""
         return len(self) / self.seconds
+
+    def errors(self) -> dict[str, int]:
+        """Return how many combinations have no metrics, by the reason."""
+        import polars as pl
+
+        failed = self.scan().drop_nulls("error").group_by("error").agg(pl.len())
+        return dict(failed.sort("error").collect().iter_rows())
 
     @property
     def title(self) -> str:
@@ -109,7 +140,7 @@ class SweepResult:
         return f"SweepResult({self.title}{tail}, {self.seconds:.2f} s)"
 
     def _repr_html_(self) -> str:
-        shown = self.frame.sort("total_return", descending=True, nulls_last=True).head(10)
+        shown = self.top(10)
         caution = f"The best of {len(self):,} tries is high by luck alone; look at the plateau, not the peak."
         return (
             f"<p><strong>{escape(self.title)}</strong></p>{shown._repr_html_()}"

@@ -221,13 +221,11 @@ def _with_all_trials(
     ran_rows = result.frame.drop(names).with_columns(pl.Series("trial", np.flatnonzero(ran)))
     frame = tried.join(ran_rows, on="trial", how="left", maintain_order="left")
     frame = frame.with_columns(value=pl.col(metric).cast(pl.Float64))
-    return replace(
-        result, frame=frame, invalid_combinations=sum(one == "invalid" for one in states)
-    )
+    return replace(result, rows=frame, invalid_combinations=sum(one == "invalid" for one in states))
 
 
 def _with_values(result: SweepResult, values: Sequence[float | None]) -> SweepResult:
     import polars as pl
 
     column: pl.Series = pl.Series("value", list(values), pl.Float64)
-    return replace(result, frame=result.frame.with_columns(column))
+    return replace(result, rows=result.frame.with_columns(column))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm.auto import tqdm
 
-from workbench.backtest.batches import Batch, Done, Work, run_some
+from workbench.backtest.batches import Batch, Work
+from workbench.backtest.distributed import run_batches
 from workbench.backtest.grids import spans
 from workbench.backtest.kernels import kernel
 from workbench.backtest.parts import Parts
-from workbench.backtest.setting import Costs, holding_curve
+from workbench.backtest.setting import holding_curve
 from workbench.backtest.study_plan import ParameterSets, StudyPlan, Window
 from workbench.backtest.study_result import StudyResult
 from workbench.data import load
@@ -107,22 +108,18 @@ def run_study(
     market, jobs = _Market(plan), list(_jobs(plan, rows_a_part))
     key = _key(plan, market, rows_a_part)
     empty = _empty(plan, market)
-    frames: dict[int, pl.DataFrame] = {}
-    invalid = sum(one.invalid for one in plan.sets) * plan.series_windows
     if out is None:
-        _run(plan, jobs, list(range(len(jobs))), market, on, progress, frames.__setitem__, empty)
-        frame = pl.concat([frames[number] for number in range(len(jobs))])
-        result = StudyResult.kept(plan, frame)
+        frames: dict[int, pl.DataFrame] = {}
+        _run(plan, jobs, range(len(jobs)), market, on, progress, frames.__setitem__, empty)
+        result = StudyResult.kept(plan, pl.concat([frames[number] for number in range(len(jobs))]))
     else:
-        if not (resume and Parts.is_done(out, key)):
-            parts = Parts.open(out, key, resume=resume)
-            left = [number for number in range(len(jobs)) if not parts.has(number)]
+        parts = Parts(out, key, len(jobs))
+        with parts.writing(resume=resume) as left:
             _run(plan, jobs, left, market, on, progress, parts.put, empty)
-            parts.join(len(jobs))
         result = StudyResult.written(plan, out)
     return replace(
         result,
-        invalid_combinations=invalid,
+        invalid_combinations=sum(one.invalid for one in plan.sets) * plan.series_windows,
         sources=tuple(sorted(market.sources)),
         seconds=time.perf_counter() - began,
     )
@@ -140,44 +137,41 @@ def _jobs(plan: StudyPlan, size: int) -> Iterator[_Job]:
 def _run(
     plan: StudyPlan,
     jobs: list[_Job],
-    numbers: list[int],
+    numbers: Sequence[int],
     market: _Market,
     on: Client | None,
     progress: bool,
     keep: Callable[[int, pl.DataFrame], None],
     empty: pl.DataFrame,
 ) -> None:
+    held: dict[int, float] = {}  # what holding earned, by job: on a cluster jobs end in any order
+
     def work(number: int) -> Work:
         job = jobs[number]
         params = job.sets.params[job.begin : job.end]
         candles = market.window(job.symbol, job.interval, job.window)
+        held[number] = float(holding_curve(candles, plan.costs)[-1] / plan.costs.cash - 1.0)
         return candles, Batch(job.sets.spec, params, plan.costs, plan.all_history)
 
     total = sum(jobs[n].end - jobs[n].begin for n in numbers)
     with (
         tqdm(total=total, unit=" tests", desc="study", leave=False, disable=not progress) as bar,
-        closing(run_some(numbers, work, on=on)) as finished,
+        closing(run_batches(numbers, work, on=on)) as finished,
     ):
-        for number, done in finished:
-            job = jobs[number]
-            candles = market.window(job.symbol, job.interval, job.window)
-            keep(number, _rows(job, done, candles, plan.costs, empty))
-            bar.update(job.end - job.begin)
+        for number, rows in finished:
+            assert rows is not None  # a plan keeps valid sets alone
+            keep(number, _named(jobs[number], rows, held.pop(number), empty))
+            bar.update(jobs[number].end - jobs[number].begin)
 
 
-def _rows(
-    job: _Job, done: Done, candles: Candles, costs: Costs, empty: pl.DataFrame
-) -> pl.DataFrame:
+def _named(job: _Job, rows: pl.DataFrame, held: float, empty: pl.DataFrame) -> pl.DataFrame:
+    """Return a batch's rows with the study's columns: the five keys before, holding behind."""
     import polars as pl
 
-    assert done.frame is not None  # a plan keeps valid sets alone
-    held = float(holding_curve(candles, costs)[-1] / costs.cash - 1.0)
     spec = job.sets.spec
-    names = [one.name for one in spec.parameters]
-    said = pl.concat_str(
-        [pl.format(f"{name}={{}}", pl.col(name)) for name in names], separator=", "
-    )
-    named = done.frame.with_columns(
+    each = [pl.format(f"{one.name}={{}}", pl.col(one.name)) for one in spec.parameters]
+    said = pl.concat_str(each, separator=", ") if each else pl.lit("")
+    named = rows.with_columns(
         symbol=pl.lit(job.symbol),
         interval=pl.lit(job.interval),
         window=pl.lit(job.window.name),
@@ -211,7 +205,10 @@ def _empty(plan: StudyPlan, market: _Market) -> pl.DataFrame:
 
 
 def _key(plan: StudyPlan, market: _Market, rows_a_part: int) -> str:
-    """Return the hash of all that the rows depend on: candles, code, parameters and costs."""
+    """Return the hash of all that the rows depend on: candles, code, parameters and costs.
+
+    Raises DataError where a series or a window of one has too few candles.
+    """
     digest = hashlib.sha256(f"{plan.costs!r} {plan.all_history} {rows_a_part}".encode())
     for sets in plan.sets:
         digest.update(kernel(sets.spec).key.encode() + sets.params.tobytes())
@@ -219,5 +216,8 @@ def _key(plan: StudyPlan, market: _Market, rows_a_part: int) -> str:
         digest.update(repr(window).encode())
     for symbol in plan.symbols:
         for interval in plan.intervals:
-            digest.update(market.series(symbol, interval).sha256.encode())
+            series = market.series(symbol, interval)
+            digest.update(f"{symbol} {interval} {series.sha256}".encode())
+            for window in plan.windows:
+                market.window(symbol, interval, window)  # raises here, before any backtest runs
     return digest.hexdigest()

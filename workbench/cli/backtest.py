@@ -43,9 +43,9 @@ def backtest(
         **options.parse_params(params),
     )
     if trades_out:
-        run.trades.write_parquet(trades_out)
+        options.write_parquet(run.trades, trades_out)
     if equity_out:
-        run.equity.write_parquet(equity_out)
+        options.write_parquet(run.equity, equity_out)
     if as_json:
         typer.echo(json.dumps(run.summary()))
         return

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from workbench.errors import UsageError
 from workbench.strategies.spec import Number
 
-MAX_AXIS = 50_000_000
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_VALUES = 1_000_000
 
 Symbol = Annotated[str, typer.Option(help="Trading pair, e.g. BTCUSDT.")]
 Interval = Annotated[str, typer.Option(help="Candle interval, e.g. 1h, 4h, 1d.")]
@@ -21,6 +28,9 @@ SlippageBps = Annotated[float, typer.Option(help="Slippage a side in basis point
 Cash = Annotated[float, typer.Option(help="Starting cash in quote.")]
 FilterName = Literal["none", "exchange"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with --out where an earlier run ended.")
+]
 
 
 def filters(text: str) -> FilterName:
@@ -32,16 +42,40 @@ def filters(text: str) -> FilterName:
     raise UsageError(f"--filters {text!r} is unknown; use exchange or none")
 
 
+@contextmanager
+def resumable(out: Path | None, *, resume: bool) -> Iterator[None]:
+    """Say after Ctrl-C how a run with --out goes on; UsageError for --resume without it."""
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the file that an earlier run began")
+    try:
+        yield
+    except KeyboardInterrupt:
+        if out is not None:
+            typer.echo("what is finished is kept: the same call with --resume goes on", err=True)
+        raise
+
+
+def write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame as a parquet file, whole or not at all; DataError where that cannot be."""
+    import io
+
+    from workbench.data.atomic import replace_bytes
+
+    content = io.BytesIO()
+    frame.write_parquet(content)
+    replace_bytes(path, content.getvalue())
+
+
 def parse_params(text: str) -> dict[str, Number]:
     """Return "fast=12,slow=26" as numbers; UsageError where a part is no name=number."""
     return {name: parse_number(value, name) for name, value in _pairs(text)}
 
 
-def parse_grid(text: str) -> dict[str, list[Number]]:
+def parse_grid(text: str) -> dict[str, Sequence[Number]]:
     """Return "fast=2:20,slow=10:60:2,signal=5|7|9" as axes; a range includes its stop.
 
     Raises UsageError for a part that is none of these, a step that is not above 0 or an axis of more
-    than fifty million values.
+    than a million values.
     """
     return {name: _axis(value, name) for name, value in _pairs(text)}
 
@@ -70,7 +104,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _axis(text: str, name: str) -> list[Number]:
+def _axis(text: str, name: str) -> Sequence[Number]:
     if "|" in text:
         return [parse_number(one, name) for one in text.split("|")]
     if ":" not in text:
@@ -79,11 +113,15 @@ def _axis(text: str, name: str) -> list[Number]:
     if len(bounds) not in (2, 3):
         raise UsageError(f"{name}={text} is not start:stop[:step]")
     start, stop, step = (*bounds, 1)[:3]
+    if not all(math.isfinite(one) for one in (start, stop, step)):
+        raise UsageError(f"{name}={text} has a bound that is not finite")
     if step <= 0 or stop < start:
         raise UsageError(
             f"{name}={text}: the step must be above 0 and the stop not below the start"
         )
     count = int((stop - start) / step + 1e-9) + 1
-    if count > MAX_AXIS:
-        raise UsageError(f"{name}={text} has {count:,} values; at most {MAX_AXIS:,}")
+    if count > MOST_VALUES:
+        raise UsageError(
+            f"{name}={text} has {count:,} values; at most {MOST_VALUES:,}: make the step larger"
+        )
     return [start + i * step for i in range(count)]

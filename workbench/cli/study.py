@@ -26,9 +26,7 @@ _COSTS = {"fee_bps", "slippage_bps", "cash", "filters"}
 def study(
     file: Annotated[Path, typer.Argument(help="The study as a TOML file.")],
     out: Annotated[Path | None, typer.Option(help="Stream all rows to this parquet file.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an earlier run ended.")
-    ] = False,
+    resume: options.Resume = False,
     by: Annotated[
         str, typer.Option(help="Rank by symbol, interval, window, strategy or params.")
     ] = "params",
@@ -36,12 +34,11 @@ def study(
     as_json: options.AsJson = False,
 ) -> None:
     """Run a study: one row a backtest, ranked; --out keeps the rows, --resume goes on with them."""
-    if resume and out is None:
-        raise UsageError("--resume needs --out, the file that an earlier run began")
     import workbench as wb
 
     settings = read_study(file)
-    result = wb.study(**settings, out=out, resume=resume, progress=sys.stderr.isatty())  # type: ignore[arg-type]
+    with options.resumable(out, resume=resume):
+        result = wb.study(**settings, out=out, resume=resume, progress=sys.stderr.isatty())  # type: ignore[arg-type]
     if as_json:
         typer.echo(json.dumps(result.summary()))
         return

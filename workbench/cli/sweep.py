@@ -1,14 +1,18 @@
-"""`workbench sweep`: a grid of parameters, one row a combination, written as parquet."""
+"""`workbench sweep`: a grid of parameters, or a search in it; one row a combination, as parquet."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli import options
+
+if TYPE_CHECKING:
+    from workbench.face import Sweep
 
 _SHOWN = ("total_return", "sharpe", "max_drawdown", "trades", "win_rate", "exposure")
 
@@ -24,52 +28,77 @@ def sweep(
     slippage_bps: options.SlippageBps = 1.0,
     cash: options.Cash = 10_000.0,
     filters: Annotated[str, typer.Option(help="none or exchange.")] = "none",
-    out: Annotated[Path | None, typer.Option(help="Write all rows to this parquet file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Stream all rows to this parquet file, in parts.")
+    ] = None,
+    resume: options.Resume = False,
+    search: Annotated[
+        str | None, typer.Option(help="Try some of the grid alone: random, lhs or optuna.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Combinations that a search tries.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of a search; the same tries the same.")] = 0,
+    metric: Annotated[
+        str, typer.Option(help="What is ranked, and what optuna raises.")
+    ] = "total_return",
     top: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 10,
     as_json: options.AsJson = False,
 ) -> None:
     """Run every combination of a grid; ranges are start:stop[:step] with the stop included."""
-    import sys
-
     import workbench as wb
 
-    axes = options.parse_grid(grid)
-    spec = wb.strategies.load(strategy)
-    result = wb.sweep(
-        wb.load(symbol, interval, start=start, end=end),
-        spec,
-        fee_bps=fee_bps,
-        slippage_bps=slippage_bps,
-        cash=cash,
-        filters=options.filters(filters),
-        progress=sys.stderr.isatty(),
-        **axes,  # type: ignore[arg-type]  # axes are named by the strategy, not by us
-    )
-    if out:
-        result.frame.write_parquet(out)
-    ranked = result.frame.sort("total_return", descending=True, nulls_last=True).head(top)
+    with options.resumable(None if search else out, resume=resume):
+        result = wb.sweep(
+            wb.load(symbol, interval, start=start, end=end),
+            wb.strategies.load(strategy),
+            fee_bps=fee_bps,
+            slippage_bps=slippage_bps,
+            cash=cash,
+            filters=options.filters(filters),
+            progress=sys.stderr.isatty(),
+            out=None if search else out,
+            resume=resume,
+            search=search,
+            trials=trials,
+            search_seed=seed,
+            search_metric=metric,
+            **options.parse_grid(grid),  # type: ignore[arg-type]  # axes are named by the strategy
+        )
+    if search and out:
+        options.write_parquet(result.frame, out)
+    ranked = result.top(top, metric)
     if as_json:
-        said = {
-            "combinations": len(result),
-            "invalid_combinations": result.invalid_combinations,
-            "seconds": round(result.seconds, 3),
-            "data_sha256": result.data_sha256,
-            "source": result.candles.source,
-            "notes": list(result.notes),
-            "out": str(out) if out else None,
-            "top": ranked.to_dicts(),
-        }
-        typer.echo(json.dumps(said))
+        typer.echo(json.dumps(_summary(result, out) | {"top": ranked.to_dicts()}))
         return
     from workbench.backtest.results import shown
     from workbench.cli.tables import print_rows
 
-    names = [one.name for one in spec.parameters]
+    names = [one.name for one in result.spec.parameters]
+    figures = list(dict.fromkeys((*_SHOWN, metric)))
     rows = [
-        [str(row[n]) for n in names] + [shown(n, row[n]) for n in _SHOWN]
+        [str(row[n]) for n in names] + [shown(n, row[n]) for n in figures]
         for row in ranked.iter_rows(named=True)
     ]
     caution = f"the best of {len(result):,} tries is high by luck alone: look at the plateau"
-    print_rows(
-        result.title, [*names, *_SHOWN], rows, notes=(result.candles.source, caution, *result.notes)
-    )
+    notes = (result.candles.source, *_counts(result), caution, *result.notes)
+    print_rows(result.title, [*names, *figures], rows, notes=notes)
+
+
+def _summary(result: Sweep, out: Path | None) -> dict[str, object]:
+    return {
+        "combinations": len(result),
+        "invalid_combinations": result.invalid_combinations,
+        "errors": result.errors(),
+        "seconds": round(result.seconds, 3),
+        "data_sha256": result.data_sha256,
+        "source": result.candles.source,
+        "notes": list(result.notes),
+        "out": str(out) if out else None,
+    }
+
+
+def _counts(result: Sweep) -> tuple[str, ...]:
+    """Say what has no metrics: combinations that were dropped, and rows that ended in an error."""
+    said = [f"{count:,} combinations: {why}" for why, count in result.errors().items()]
+    if result.invalid_combinations:
+        said.insert(0, f"{result.invalid_combinations:,} invalid combinations dropped")
+    return tuple(said)
