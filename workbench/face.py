@@ -11,6 +11,7 @@ import polars as pl
 
 from workbench.backtest import single
 from workbench.backtest.grids import Grid
+from workbench.backtest.market_model import AT_ONCE, MarketModel, OrderKind
 from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.setting import (
     DEFAULT_CASH,
@@ -80,24 +81,35 @@ def backtest(
     cash: float = DEFAULT_CASH,
     filters: Filters | None = None,
     engine: str = "kernel",
+    latency_ms: int = 0,
+    volume_share: float | None = None,
+    orders: OrderKind = "market",
+    maker_fee_bps: float | None = None,
     **params: Number,
 ) -> Run:
     """Backtest one parameter set: signal at the close, fill at the next open, costs on.
 
     `engine` is "kernel" (compiled), "event" (the exchange's matching engine, order by order) or
     "backtrader" (for cross-checking). `filters` are the exchange's, and "none" for backtrader, which
-    has none.
+    has none. The event engine alone knows orders that reach the market later (`latency_ms`), get at
+    most a share of the volume (`volume_share`), or rest as "limit" orders and pay `maker_fee_bps`.
     Raises UsageError for bad parameters, DataError for candles that cannot be traded.
     """
     filters = filters or ("none" if engine == "backtrader" else "exchange")
     costs = Costs(fee_bps, slippage_bps, cash, filters)
+    model = MarketModel(latency_ms, volume_share, orders, maker_fee_bps)
+    if engine != "event" and model != AT_ONCE:
+        raise UsageError(
+            f"engine {engine!r} fills at once and in any size; for latency_ms, volume_share, orders and "
+            "maker_fee_bps use engine 'event'"
+        )
     series = candles_of(candles)
     if engine == "kernel":
         result = single.backtest(series, strategy, costs=costs, **params)
     elif engine == "event":
         from workbench.backtest.event_driven import event_driven
 
-        result = event_driven(series, strategy, costs=costs, **params)
+        result = event_driven(series, strategy, costs=costs, model=model, **params)
     elif engine == "backtrader":
         from workbench.backtest.reference import reference
 

@@ -25,6 +25,18 @@ def backtest(
     filters: Annotated[
         str | None, typer.Option(help="exchange or none; backtrader knows none alone.")
     ] = None,
+    latency_ms: Annotated[
+        int, typer.Option(help="Event engine: orders reach the market so much later.", min=0)
+    ] = 0,
+    volume_share: Annotated[
+        float | None, typer.Option(help="Event engine: at most this share of a candle's volume.")
+    ] = None,
+    orders: Annotated[
+        str, typer.Option(help="Event engine: market, or limit (rests at the signal's close).")
+    ] = "market",
+    maker_fee_bps: Annotated[
+        float | None, typer.Option(help="Event engine: fee of orders that rested.")
+    ] = None,
     trades_out: Annotated[Path | None, typer.Option(help="Write round trips (parquet).")] = None,
     equity_out: Annotated[Path | None, typer.Option(help="Write equity (parquet).")] = None,
     as_json: options.AsJson = False,
@@ -40,6 +52,10 @@ def backtest(
         slippage_bps=slippage_bps,
         cash=cash,
         filters=options.filters(filters) if filters else None,
+        latency_ms=latency_ms,
+        volume_share=volume_share,
+        orders=options.order_kind(orders),
+        maker_fee_bps=maker_fee_bps,
         **options.parse_params(params),
     )
     if trades_out:

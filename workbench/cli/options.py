@@ -66,6 +66,15 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     replace_bytes(path, content.getvalue())
 
 
+def order_kind(text: str) -> Literal["market", "limit"]:
+    """Return the kind of orders; UsageError for another."""
+    if text == "market":
+        return "market"
+    if text == "limit":
+        return "limit"
+    raise UsageError(f"--orders {text!r} is unknown; use market or limit")
+
+
 def parse_params(text: str) -> dict[str, Number]:
     """Return "fast=12,slow=26" as numbers; UsageError where a part is no name=number."""
     return {name: parse_number(value, name) for name, value in _pairs(text)}

@@ -55,7 +55,7 @@ def parity(
             slippage_bps=slippage_bps,
             cash=cash,
             filters="exchange",
-            **chosen,
+            **chosen,  # type: ignore[arg-type]
         )
 
     kernel = run_on("kernel")

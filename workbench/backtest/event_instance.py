@@ -1,0 +1,261 @@
+"""One instance of an event-driven backtest: it decides at the close, and its order goes to the market.
+
+trade(t)   the market opens candle t: what waits is sent if the candle is tradable and the order has
+           arrived, what rests may be traded through
+close(t)   the account is marked, the strategy decides, and a new target becomes an order; the order
+           for an older target dies, wherever it is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from workbench.backtest.event_market import ACCOUNT, EventMarket
+from workbench.backtest.market_model import legs_after, worst_price
+from workbench.backtest.scratch import EQUITY
+from workbench.backtest.sweep import warm_starts
+from workbench.core.costs import SCALE
+from workbench.execution.instance import Decider, next_target, written_target
+from workbench.execution.ledger import Fill
+from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, SelfTrade, Side
+from workbench.execution.rebalance import MarketBuy, MarketSell, Refused, plan
+from workbench.market.candles import Candles
+from workbench.market.instruments import Instrument
+from workbench.strategies.spec import Spec
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An order that is on its way, or (with an `order_id`) rests in the book."""
+
+    order: MarketBuy | MarketSell
+    signal_index: int
+    close: float
+    arrives_ms: int
+    order_id: int = 0
+
+
+class EventInstance:
+    """One strategy with one parameter set on one series, with its own books on a shared market.
+
+    `allows(order)` is asked before a buy is sent on its way; a text is the reason why it is refused.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        candles: Candles,
+        spec: Spec,
+        record: np.ndarray,
+        rules: Instrument,
+        market: EventMarket,
+        *,
+        capital: float,
+        allows: Callable[[MarketBuy], str] | None = None,
+    ) -> None:
+        self.name, self.candles, self.spec, self.record = name, candles, spec, record
+        self.rules, self.market, self.capital = rules, market, capital
+        market.open_instance(name, capital, rules)
+        self._allows = allows
+        self._decider = Decider(spec, record)
+        self.warm = int(warm_starts(candles, spec, record.reshape(1))[0])
+        self._state = self._decider.warm_up(
+            candles.records[self.warm : candles.first], self._decider.initial_state(), capital
+        )
+        self._last_target = 0.0
+        self._now = candles.first
+        self.waiting: _Waiting | None = None
+        self.curve = np.zeros(len(candles), EQUITY)
+        self.fills: list[tuple[object, ...]] = []
+        self.refusals: list[tuple[int, str]] = []
+        self.held = 0
+
+    # -- the market opens
+
+    def trade(self, t: int) -> None:
+        """Let the order that waits or rests meet candle t."""
+        self._now = t
+        waiting = self.waiting
+        if waiting is None:
+            return
+        candle = self.candles.records[t]
+        if candle["volume"] <= 0.0 or candle["missing_before"] != 0:
+            return
+        opened = int(candle["open_time"])
+        closes = self.candles.timeframe.next(opened) - 1
+        if waiting.arrives_ms > closes:
+            return
+        self.market.stand_at_open(self.candles, t)
+        if self.waiting is not None and not waiting.order_id:
+            self._arrive(waiting, candle, opened, closes)
+        if self.waiting is not None and waiting.order_id:
+            legs = legs_after(opened, closes, waiting.arrives_ms)
+            self.market.walk(self.candles, t, legs, closes)
+
+    def _arrive(self, waiting: _Waiting, candle: np.void, opened: int, closes: int) -> None:
+        buys = isinstance(waiting.order, MarketBuy)
+        now_ms = max(opened, waiting.arrives_ms)
+        if now_ms > opened:
+            price = worst_price(candle, opened, closes, now_ms, buys=buys)
+            self.market.stand_at(self.rules.symbol, price, now_ms)
+        quote = self.market.engine.quote(self.rules.symbol)
+        assert quote is not None
+        if quote.against(Side.BUY if buys else Side.SELL)[1] <= 0:
+            return  # nothing is left of this candle's volume
+        self._send(waiting, now_ms)
+
+    def _send(self, waiting: _Waiting, now_ms: int) -> None:
+        resting = self.market.model.orders == "limit"
+        new = self._limit_order(waiting) if resting else self._market_order(waiting)
+        if new is None:
+            return
+        try:
+            result = self.market.place(new, self, now_ms)
+        except Rejected as error:
+            self._refuse(str(error))
+            self.waiting = None
+            return
+        if resting:
+            waiting.order_id = result.order.order_id
+            if not result.order.is_open:
+                self.waiting = None
+            return
+        self._go_on(waiting, result.executions)
+
+    def _go_on(self, waiting: _Waiting, fills: tuple[Execution, ...]) -> None:
+        """Let what the market had no liquidity for wait for the next candle."""
+        quote = self.market.engine.quote(self.rules.symbol)
+        assert quote is not None
+        order, one = waiting.order, self.rules
+        self.waiting = None
+        if isinstance(order, MarketBuy):
+            left_e8 = order.quote_e8 - sum(fill.quote_e8 for fill in fills)
+            if quote.ask_lots <= 0 and left_e8 >= one.min_notional_e8:
+                self.waiting = replace(waiting, order=MarketBuy(left_e8))
+            return
+        lots = order.lots - sum(fill.lots for fill in fills)
+        if lots > 0:
+            self.waiting = replace(waiting, order=MarketSell(lots, lots * one.step_e8))
+
+    def _market_order(self, waiting: _Waiting) -> NewOrder:
+        order = waiting.order
+        if isinstance(order, MarketBuy):
+            return self._order(Side.BUY, OrderType.MARKET, quote_e8=order.quote_e8)
+        return self._order(Side.SELL, OrderType.MARKET, quantity_e8=order.qty_e8)
+
+    def _limit_order(self, waiting: _Waiting) -> NewOrder | None:
+        """Return a limit order at the signal's close: a buy rounded down to its tick, a sale up."""
+        order, one = waiting.order, self.rules
+        close_e8 = round(waiting.close * SCALE)
+        if isinstance(order, MarketSell):
+            ticks = -(-close_e8 // one.tick_e8)
+            return self._order(
+                Side.SELL,
+                OrderType.LIMIT,
+                quantity_e8=order.qty_e8,
+                price_e8=ticks * one.tick_e8,
+            )
+        ticks = close_e8 // one.tick_e8
+        lots = order.quote_e8 // (ticks * one.unit_e8)
+        return self._order(
+            Side.BUY,
+            OrderType.LIMIT,
+            quantity_e8=lots * one.step_e8,
+            price_e8=ticks * one.tick_e8,
+        )
+
+    def _order(
+        self,
+        side: Side,
+        order_type: OrderType,
+        *,
+        quantity_e8: int = 0,
+        quote_e8: int = 0,
+        price_e8: int = 0,
+    ) -> NewOrder:
+        return NewOrder(
+            account=ACCOUNT,
+            symbol=self.rules.symbol,
+            side=side,
+            order_type=order_type,
+            quantity_e8=quantity_e8,
+            quote_e8=quote_e8,
+            price_e8=price_e8,
+            self_trade=SelfTrade.EXPIRE_TAKER,
+        )
+
+    def book(self, one: Execution) -> None:
+        """Book a fill of this instance's order, in the ledger and in the list of fills."""
+        waiting = self.waiting
+        assert waiting is not None
+        buys = one.side is Side.BUY
+        ledger, rules = self.market.ledger, self.rules
+        before = ledger.account(self.name).realised
+        ledger.book_fill(
+            Fill(
+                instance=self.name,
+                symbol=one.symbol,
+                trade_id=one.trade_id,
+                order_id=one.order_id,
+                client_order_id=str(one.order_id),
+                side="BUY" if buys else "SELL",
+                price_e8=one.price_ticks * rules.tick_e8,
+                qty_e8=one.lots * rules.step_e8,
+                commission_e8=one.commission_e8,
+                commission_asset=one.commission_asset,
+                time_ms=one.time_ms,
+                is_maker=one.is_maker,
+            )
+        )
+        realised = 0.0 if buys else ledger.account(self.name).realised - before
+        self.fills.append(
+            (self._now, waiting.signal_index, 1 if buys else -1,
+             one.price_ticks * rules.tick_e8 / SCALE, one.lots * rules.step_e8 / SCALE,
+             one.commission_e8 / SCALE, one.price_ticks, one.lots, realised)
+        )  # fmt: skip
+        if waiting.order_id and not self.market.engine.orders[waiting.order_id].is_open:
+            self.waiting = None
+
+    # -- the candle closes
+
+    def close(self, t: int) -> None:
+        """Mark the account at the close of candle t, let the strategy decide, and act on its target."""
+        candle = self.candles.records[t]
+        close = float(candle["close"])
+        ledger = self.market.ledger
+        ledger.end_candle(self.name)
+        account = ledger.account(self.name)
+        self.held += account.is_open
+        position = ledger.position_bytes(self.name, close)
+        self._state, intent = self._decider.decide(self._state, candle.tobytes(), position)
+        target = next_target(self._last_target, intent)
+        self.curve[t - self.candles.first] = (
+            account.equity(close), account.cash, account.quantity, written_target(intent)
+        )  # fmt: skip
+        if target is not None:
+            self._last_target = target
+            self._act(target, t, close)
+
+    def _act(self, target: float, t: int, close: float) -> None:
+        """Size the order for a new target; an older one that waits or rests dies."""
+        closed_ms = self.candles.timeframe.next(int(self.candles.records["open_time"][t]))
+        if self.waiting is not None and self.waiting.order_id:
+            self.market.cancel(self.rules.symbol, self.waiting.order_id, closed_ms)
+        self.waiting = None
+        order = plan(target, account=self.market.ledger.account(self.name), close=close)
+        if isinstance(order, Refused):
+            self._refuse(order.reason)
+        elif isinstance(order, MarketBuy | MarketSell):
+            why = self._allows(order) if self._allows and isinstance(order, MarketBuy) else ""
+            if why:
+                self._refuse(why)
+                return
+            arrives_ms = closed_ms + self.market.model.latency_ms
+            self.waiting = _Waiting(order, t, close, arrives_ms)
+
+    def _refuse(self, reason: str) -> None:
+        opened = int(self.candles.records["open_time"][self._now])
+        self.refusals.append((opened, reason))

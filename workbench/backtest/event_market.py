@@ -1,0 +1,114 @@
+"""The market of an event-driven backtest: one exchange account on the matching engine, and the ledger
+that says which of its instances owns what.
+
+The market stands where a candle's path puts it, worsened by slippage, and only when an order can meet
+it: candles on which nobody can act are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from workbench.backtest.market_model import MarketModel
+from workbench.backtest.setting import Costs
+from workbench.core.costs import SCALE, buy_ticks, sell_ticks
+from workbench.execution.ledger import Ledger
+from workbench.execution.matching import MatchingEngine
+from workbench.execution.orders import Execution, NewOrder, OrderResult, Report
+from workbench.market.candles import Candles
+from workbench.market.instruments import Instrument
+
+ACCOUNT = "backtest"
+ANY_SIZE_LOTS = 10**15
+
+
+class Owner(Protocol):
+    """Whoever placed an order and books its fills."""
+
+    def book(self, one: Execution) -> None:
+        """Take in one fill of an order of one's own."""
+        ...
+
+
+class EventMarket:
+    """The exchange, the account on it, and the books of the instances that share it."""
+
+    def __init__(self, rules: Mapping[str, Instrument], costs: Costs, model: MarketModel) -> None:
+        self.costs, self.model = costs, model
+        self.engine = MatchingEngine(rules, model.maker_rate_e8(costs.rate_e8), costs.rate_e8)
+        self.ledger = Ledger()
+        self._owners: dict[int, Owner] = {}
+        self._stood: dict[str, int] = {}  # by symbol: the open of the candle the market stands in
+        self._pass_by: dict[
+            str, int
+        ] = {}  # lots of that candle that resting orders may still trade
+
+    def open_instance(self, name: str, capital: float, rules: Instrument) -> None:
+        """Give an instance its capital, on the exchange and in the ledger."""
+        cash_e8 = round(capital * SCALE)
+        self.engine.deposit(ACCOUNT, rules.quote, cash_e8)
+        self.ledger.open_instance(name, cash_e8, rules)
+
+    def stand_at_open(self, candles: Candles, t: int) -> None:
+        """Move a symbol's market to the open of candle t; orders that rest there may fill."""
+        candle = candles.records[t]
+        opened = int(candle["open_time"])
+        if self._stood.get(candles.symbol) == opened:
+            return
+        self._stood[candles.symbol] = opened
+        lots = self._lots_of(candles.symbol, candle)
+        self._pass_by[candles.symbol] = lots
+        self._stand(candles.symbol, float(candle["open"]), lots, opened)
+
+    def stand_at(self, symbol: str, price: float, now_ms: int) -> None:
+        """Move the market inside its candle, with the liquidity that is left of it."""
+        quote = self.engine.quote(symbol)
+        assert quote is not None
+        self._stand(symbol, price, min(quote.ask_lots, quote.bid_lots), now_ms)
+
+    def walk(self, candles: Candles, t: int, legs: tuple[str, ...], now_ms: int) -> None:
+        """Print the legs of candle t, so that orders which rest are traded through."""
+        symbol = candles.symbol
+        if not self.engine.open_orders(ACCOUNT, symbol):
+            return
+        prices = [round(float(candles.records[t][leg]) * SCALE) for leg in legs]
+        step = self.engine.instrument(symbol).step_e8
+        reports = self.engine.walk(symbol, prices, self._pass_by[symbol] * step, now_ms)
+        self._book(reports)
+
+    def place(self, new: NewOrder, owner: Owner, now_ms: int) -> OrderResult:
+        """Send an order; its fills are booked before this returns. Raises Rejected."""
+        result = self.engine.place(new, now_ms)
+        self._owners[result.order.order_id] = owner
+        self._book(result.reports)
+        return result
+
+    def cancel(self, symbol: str, order_id: int, now_ms: int) -> None:
+        """Take an order back where it still stands."""
+        if self.engine.orders[order_id].is_open:
+            self.engine.cancel(ACCOUNT, symbol, order_id, now_ms)
+
+    def _stand(self, symbol: str, price: float, lots: int, now_ms: int) -> None:
+        slippage, tick = self.costs.slippage_bps, self.engine.instrument(symbol).tick_e8
+        bid, ask = sell_ticks(price, slippage, tick), buy_ticks(price, slippage, tick)
+        self._book(self.engine.stand_at(symbol, bid, ask, lots, now_ms))
+
+    def _lots_of(self, symbol: str, candle: np.void) -> int:
+        share = self.model.volume_share
+        if share is None:
+            return ANY_SIZE_LOTS
+        return (
+            int(float(candle["volume"]) * share * SCALE) // self.engine.instrument(symbol).step_e8
+        )
+
+    def _book(self, reports: tuple[Report, ...]) -> None:
+        for report in reports:
+            one = report.execution
+            if one is None:
+                continue
+            if one.is_maker:
+                self._pass_by[one.symbol] -= one.lots
+            self._owners[one.order_id].book(one)
