@@ -35,6 +35,8 @@ class KlinesServer:
     requests: list[dict[str, str]] = field(default_factory=list)
     weight: int = 2
     rows_changed: object = None  # a function list[row] -> list[row]
+    streams: deque[list[str]] = field(default_factory=deque)  # frames of one connection each
+    subscribed: list[list[str]] = field(default_factory=list)
     url: str = ""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _thread: threading.Thread | None = None
@@ -65,6 +67,7 @@ class KlinesServer:
         app = web.Application()
         app.router.add_get("/api/v3/time", self._time)
         app.router.add_get("/api/v3/klines", self._klines)
+        app.router.add_get("/stream", self._stream)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -74,6 +77,21 @@ class KlinesServer:
 
     async def _time(self, request: web.Request) -> web.Response:
         return web.json_response({"serverTime": self.now_ms})
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        """Grant what is asked for, send one connection's frames, and close unless it was the last."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        asked = await socket.receive_json()
+        self.subscribed.append(asked["params"])
+        await socket.send_json({"result": None, "id": asked["id"]})
+        for frame in self.streams.popleft() if self.streams else []:
+            await socket.send_str(frame)
+        if not self.streams:
+            async for _ in socket:
+                pass
+        await socket.close()
+        return socket
 
     async def _klines(self, request: web.Request) -> web.StreamResponse:
         query = dict(request.query)
@@ -108,7 +126,8 @@ async def _faulty(request: web.Request, fault: Fault) -> web.StreamResponse:
 def _rows(frame: pl.DataFrame, query: dict[str, str]) -> list[list[object]]:
     timeframe = parse_timeframe(query["interval"])
     time = pl.col("open_time").dt.epoch("ms")
-    wanted = frame.filter(time >= int(query["startTime"]), time <= int(query["endTime"]))
+    end_ms = int(query.get("endTime", 1 << 53))
+    wanted = frame.filter(time >= int(query["startTime"]), time <= end_ms)
     return [
         [
             (opened := int(row["open_time"].timestamp() * 1000)),

@@ -5,28 +5,54 @@ from __future__ import annotations
 import json as json_text
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from workbench.cli.sources import ArchiveUrl, BaseUrl, SourceName, source_named, wall_ms
+from workbench.cli.sources import (
+    ArchiveUrl,
+    BaseUrl,
+    SourceName,
+    live_source,
+    source_named,
+    wall_ms,
+)
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
     from workbench.data.collect import Collected
 
 
+class Asked(TypedDict):
+    """What every kind of collection is told."""
+
+    symbols: list[str]
+    intervals: list[str]
+    clock_ms: Callable[[], int]
+    jobs: int
+    progress: bool
+
+
 def collect(
     symbols: Annotated[str, typer.Option(help="Pairs, separated by commas.")],
     intervals: Annotated[str, typer.Option(help="Intervals, separated by commas.")] = "1h",
     since: Annotated[
-        str | None, typer.Option(help="First opening time; without it all the source has.")
+        str | None,
+        typer.Option(
+            help="First opening time; without it all the source has (live: what closes from now on)."
+        ),
     ] = None,
-    until: Annotated[str | None, typer.Option(help="End of the window; without it, now.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="End of the window; without it, now (live: never, Ctrl-C).")
+    ] = None,
     source: SourceName = "rest",
     base_url: BaseUrl = None,
     archive_url: ArchiveUrl = None,
+    stream_url: Annotated[
+        str | None, typer.Option(help="Streams of --source live; without it those of --base-url.")
+    ] = None,
     store: Annotated[
         Path | None, typer.Option(help="Store to fill; without it the project's datasets.")
     ] = None,
@@ -35,22 +61,37 @@ def collect(
 ) -> None:
     """Collect candles into the store: only what is missing is fetched, and it is checked first."""
     return_memory_soon()
-    from workbench.data.collect import collect as collect_candles
     from workbench.data.places import datasets_folder
     from workbench.data.store import Store
     from workbench.data.times import to_ms
 
-    results = collect_candles(
-        source_named(source, base_url, archive_url),
-        Store(store or datasets_folder()),
-        symbols=_names(symbols),
-        intervals=_names(intervals),
-        since_ms=0 if since is None else to_ms(since, name="--since"),
-        until_ms=wall_ms() if until is None else to_ms(until, name="--until"),
-        clock_ms=wall_ms,
-        jobs=jobs,
-        progress=not json and sys.stderr.isatty(),
-    )
+    if stream_url is not None and source != "live":
+        raise UsageError(f"--stream-url goes with --source live, not with {source}")
+    kept = Store(store or datasets_folder())
+    asked: Asked = {
+        "symbols": _names(symbols),
+        "intervals": _names(intervals),
+        "clock_ms": wall_ms,
+        "jobs": jobs,
+        "progress": not json and sys.stderr.isatty(),
+    }
+    since_ms = None if since is None else to_ms(since, name="--since")
+    until_ms = None if until is None else to_ms(until, name="--until")
+    if source == "live":
+        from workbench.data.live import collect_live
+
+        listening = live_source(base_url, stream_url)
+        results = collect_live(listening, kept, since_ms=since_ms, until_ms=until_ms, **asked)
+    else:
+        from workbench.data.collect import collect as collect_candles
+
+        results = collect_candles(
+            source_named(source, base_url, archive_url),
+            kept,
+            since_ms=since_ms or 0,
+            until_ms=wall_ms() if until_ms is None else until_ms,
+            **asked,
+        )
     if json:
         print(json_text.dumps({"series": [one.as_dict() for one in results]}))
     else:

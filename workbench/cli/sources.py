@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,8 @@ from workbench.errors import UsageError
 
 if TYPE_CHECKING:
     from workbench.data.sources.base import Source
+    from workbench.data.sources.binance_live import BinanceLive
+    from workbench.data.sources.binance_rest import BinanceRest
 
 NAMES = "rest, archive, auto, synthetic or folder:PATH"
 SourceName = Annotated[
@@ -19,7 +22,7 @@ SourceName = Annotated[
     typer.Option(
         "--source",
         help="rest, archive (bulk files), auto (archive for whole months, rest for the tail), "
-        "synthetic, or folder:PATH (parquet or CSV files).",
+        "live (streams), synthetic, or folder:PATH (parquet or CSV files).",
     ),
 ]
 BaseUrl = Annotated[
@@ -37,8 +40,8 @@ def wall_ms() -> int:
 
 def source_named(name: str, base_url: str | None, archive_url: str | None) -> Source:
     """Return the source that the options name; UsageError where they do not fit together."""
-    if base_url is not None and name not in ("rest", "auto"):
-        raise UsageError(f"--base-url goes with --source rest or auto, not with {name}")
+    if base_url is not None and name not in ("rest", "auto", "live"):
+        raise UsageError(f"--base-url goes with --source rest, auto or live, not with {name}")
     if archive_url is not None and name not in ("archive", "auto"):
         raise UsageError(f"--archive-url goes with --source archive or auto, not with {name}")
     if name == "rest":
@@ -49,6 +52,8 @@ def source_named(name: str, base_url: str | None, archive_url: str | None) -> So
         from workbench.data.sources.auto import Auto
 
         return Auto(_archive(archive_url), _rest(base_url), now_ms=wall_ms())
+    if name == "live":
+        raise UsageError("live klines tell what is to come; --source rest asks for what was")
     if name == "synthetic":
         from workbench.data.sources.synthetic import Synthetic
 
@@ -60,10 +65,17 @@ def source_named(name: str, base_url: str | None, archive_url: str | None) -> So
     raise UsageError(f"unknown source {name!r}; use {NAMES}")
 
 
-def _rest(base_url: str | None) -> Source:
+def live_source(base_url: str | None, stream_url: str | None) -> BinanceLive:
+    """Return the streams of a REST API; what becomes of the connection is told on stderr."""
+    from workbench.data.sources.binance_live import BinanceLive
+
+    return BinanceLive(_rest(base_url), stream_url, say=lambda line: print(line, file=sys.stderr))
+
+
+def _rest(base_url: str | None) -> BinanceRest:
     from workbench.data.sources.binance_rest import BASE_URL, BinanceRest
 
-    return BinanceRest(base_url or BASE_URL)
+    return BinanceRest(base_url or BASE_URL, clock_ms=wall_ms)
 
 
 def _archive(archive_url: str | None) -> Source:

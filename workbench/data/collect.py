@@ -79,6 +79,22 @@ def collect(
         for symbol in symbols
         for timeframe in timeframes
     ]
+    return collect_series(
+        source, wanted, since_ms, until_ms, clock_ms=clock_ms, jobs=jobs, progress=progress
+    )
+
+
+def collect_series(
+    source: Source,
+    wanted: Sequence[StoredSeries],
+    since_ms: int,
+    until_ms: int,
+    *,
+    clock_ms: Callable[[], int],
+    jobs: int = 1,
+    progress: bool = True,
+) -> list[Collected]:
+    """Do what `collect` does for series that are named already."""
 
     def work(series: StoredSeries, stop: Event) -> Collected:
         return _collect_series(source, series, since_ms, until_ms, clock_ms, progress, stop)
@@ -129,9 +145,7 @@ def _collect_series(
                 if stop.is_set():
                     raise Stopped
                 added = series.add(batch, collected_ms=clock_ms())
-                done = Added(
-                    done.new + added.new, done.known + added.known, done.revised + added.revised
-                )
+                done += added
                 bar.update(added.new)
     nothing_came = not (done.new or done.known)  # known: another collector was quicker
     if nothing_came and not len(before):
@@ -145,7 +159,7 @@ def _collect_series(
         declared=declared_by(source, series.symbol, series.timeframe),
         collected_ms=clock_ms(),
     )
-    return _summary(series, done)
+    return summary(series, done)
 
 
 def _batches(pages: Iterator[pl.DataFrame], provenance: str) -> Iterator[pl.DataFrame]:
@@ -165,7 +179,8 @@ def _batches(pages: Iterator[pl.DataFrame], provenance: str) -> Iterator[pl.Data
         yield marked(pl.concat(waiting), provenance)
 
 
-def _summary(series: StoredSeries, done: Added) -> Collected:
+def summary(series: StoredSeries, done: Added) -> Collected:
+    """Return how a series stands after candles were added to it."""
     manifest = series.manifest() or {}
     gaps = manifest.get("gaps")
     first, last = manifest.get("first"), manifest.get("last")

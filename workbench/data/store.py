@@ -45,6 +45,9 @@ class Added:
     known: int
     revised: int
 
+    def __add__(self, other: Added) -> Added:
+        return Added(self.new + other.new, self.known + other.known, self.revised + other.revised)
+
 
 @dataclass(frozen=True, slots=True)
 class Store:

@@ -23,6 +23,10 @@ from workbench.errors import ExchangeError, UsageError
 _CALLERS_FAULT = {-1100: "symbol", -1121: "symbol", -1120: "interval"}
 
 
+class Banned(ExchangeError):
+    """The server wants to be left alone for longer than anyone waits here."""
+
+
 @dataclass
 class BinanceHttp:
     """One server; may be asked by several threads at once."""
@@ -80,7 +84,7 @@ class BinanceHttp:
         told = answer.headers.get("retry-after", "")
         wait = float(told) if told.isdecimal() else self.patience.longest_wait_s
         if wait > self.patience.longest_ban_s:
-            raise ExchangeError(
+            raise Banned(
                 f"{self.host} bans this address for {wait:.0f} s (HTTP {answer.status_code}); "
                 "wait that long and run the same command again, it goes on where it was"
             )
