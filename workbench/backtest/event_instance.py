@@ -85,26 +85,25 @@ class EventInstance:
         if candle["volume"] <= 0.0 or candle["missing_before"] != 0:
             return
         opened = int(candle["open_time"])
-        closes = self.candles.timeframe.next(opened) - 1
-        if waiting.arrives_ms > closes:
+        ends = self.candles.timeframe.next(opened)
+        if waiting.arrives_ms >= ends:
             return
         self.market.stand_at_open(self.candles, t)
         if self.waiting is not None and not waiting.order_id:
-            self._arrive(waiting, candle, opened, closes)
+            self._arrive(waiting, candle, opened, ends)
         if self.waiting is not None and waiting.order_id:
-            legs = legs_after(opened, closes, waiting.arrives_ms)
-            self.market.walk(self.candles, t, legs, closes)
+            legs = legs_after(opened, ends, waiting.arrives_ms)
+            self.market.walk(self.candles, t, legs, ends - 1)
 
-    def _arrive(self, waiting: _Waiting, candle: np.void, opened: int, closes: int) -> None:
+    def _arrive(self, waiting: _Waiting, candle: np.void, opened: int, ends: int) -> None:
         buys = isinstance(waiting.order, MarketBuy)
         now_ms = max(opened, waiting.arrives_ms)
-        if now_ms > opened:
-            price = worst_price(candle, opened, closes, now_ms, buys=buys)
-            self.market.stand_at(self.rules.symbol, price, now_ms)
-        quote = self.market.engine.quote(self.rules.symbol)
-        assert quote is not None
-        if quote.against(Side.BUY if buys else Side.SELL)[1] <= 0:
-            return  # nothing is left of this candle's volume
+        symbol = self.rules.symbol
+        if self.market.lots_left(symbol) <= 0:
+            return
+        if now_ms > opened or self.market.model.volume_share is not None:
+            price = worst_price(candle, opened, ends, now_ms, buys=buys)
+            self.market.stand_at(symbol, price, now_ms)
         self._send(waiting, now_ms)
 
     def _send(self, waiting: _Waiting, now_ms: int) -> None:
@@ -127,13 +126,11 @@ class EventInstance:
 
     def _go_on(self, waiting: _Waiting, fills: tuple[Execution, ...]) -> None:
         """Let what the market had no liquidity for wait for the next candle."""
-        quote = self.market.engine.quote(self.rules.symbol)
-        assert quote is not None
         order, one = waiting.order, self.rules
         self.waiting = None
         if isinstance(order, MarketBuy):
             left_e8 = order.quote_e8 - sum(fill.quote_e8 for fill in fills)
-            if quote.ask_lots <= 0 and left_e8 >= one.min_notional_e8:
+            if self.market.lots_left(one.symbol) <= 0 and left_e8 >= one.min_notional_e8:
                 self.waiting = replace(waiting, order=MarketBuy(left_e8))
             return
         lots = order.lots - sum(fill.lots for fill in fills)

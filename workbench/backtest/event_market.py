@@ -42,9 +42,7 @@ class EventMarket:
         self.ledger = Ledger()
         self._owners: dict[int, Owner] = {}
         self._stood: dict[str, int] = {}  # by symbol: the open of the candle the market stands in
-        self._pass_by: dict[
-            str, int
-        ] = {}  # lots of that candle that resting orders may still trade
+        self._left: dict[str, int] = {}  # lots of that candle that may still trade
 
     def open_instance(self, name: str, capital: float, rules: Instrument) -> None:
         """Give an instance its capital, on the exchange and in the ledger."""
@@ -60,14 +58,16 @@ class EventMarket:
             return
         self._stood[candles.symbol] = opened
         lots = self._lots_of(candles.symbol, candle)
-        self._pass_by[candles.symbol] = lots
+        self._left[candles.symbol] = lots
         self._stand(candles.symbol, float(candle["open"]), lots, opened)
 
     def stand_at(self, symbol: str, price: float, now_ms: int) -> None:
-        """Move the market inside its candle, with the liquidity that is left of it."""
-        quote = self.engine.quote(symbol)
-        assert quote is not None
-        self._stand(symbol, price, min(quote.ask_lots, quote.bid_lots), now_ms)
+        """Move the market inside its candle, with the volume that is left of it."""
+        self._stand(symbol, price, self._left[symbol], now_ms)
+
+    def lots_left(self, symbol: str) -> int:
+        """Return how many lots of the candle that the market stands in may still trade."""
+        return self._left[symbol]
 
     def walk(self, candles: Candles, t: int, legs: tuple[str, ...], now_ms: int) -> None:
         """Print the legs of candle t, so that orders which rest are traded through."""
@@ -76,7 +76,7 @@ class EventMarket:
             return
         prices = [round(float(candles.records[t][leg]) * SCALE) for leg in legs]
         step = self.engine.instrument(symbol).step_e8
-        reports = self.engine.walk(symbol, prices, self._pass_by[symbol] * step, now_ms)
+        reports = self.engine.walk(symbol, prices, self._left[symbol] * step, now_ms)
         self._book(reports)
 
     def place(self, new: NewOrder, owner: Owner, now_ms: int) -> OrderResult:
@@ -109,6 +109,5 @@ class EventMarket:
             one = report.execution
             if one is None:
                 continue
-            if one.is_maker:
-                self._pass_by[one.symbol] -= one.lots
+            self._left[one.symbol] -= one.lots
             self._owners[one.order_id].book(one)

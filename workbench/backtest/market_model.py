@@ -72,14 +72,12 @@ AT_ONCE = MarketModel()
 LEGS = ("open", "low", "high", "close")
 
 
-def worst_price(
-    candle: np.void, opened_ms: int, closes_ms: int, at_ms: int, *, buys: bool
-) -> float:
+def worst_price(candle: np.void, opened_ms: int, ends_ms: int, at_ms: int, *, buys: bool) -> float:
     """Return the worst price on the candle's path O-L-H-C between its open and `at_ms`.
 
     The prints stand at the opening, a third, two thirds and the end, as on the local exchange.
     """
-    done = min(1.0, max(0.0, (at_ms - opened_ms) / (closes_ms - opened_ms))) * (len(LEGS) - 1)
+    done = min(1.0, max(0.0, (at_ms - opened_ms) / (ends_ms - opened_ms))) * (len(LEGS) - 1)
     whole = int(done)
     seen = [float(candle[leg]) for leg in LEGS[: whole + 1]]
     if whole + 1 < len(LEGS):
@@ -88,7 +86,7 @@ def worst_price(
     return max(seen) if buys else min(seen)
 
 
-def legs_after(opened_ms: int, closes_ms: int, at_ms: int) -> tuple[str, ...]:
+def legs_after(opened_ms: int, ends_ms: int, at_ms: int) -> tuple[str, ...]:
     """Return the prints of a candle that come after `at_ms`."""
-    span, last = closes_ms - opened_ms, len(LEGS) - 1
+    span, last = ends_ms - 1 - opened_ms, len(LEGS) - 1
     return tuple(leg for i, leg in enumerate(LEGS) if opened_ms + span * i // last > at_ms)
