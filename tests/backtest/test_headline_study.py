@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from tests.conftest import shared_path
@@ -51,6 +53,25 @@ def test_the_honest_column_says_what_the_study_says_in_words(study: Headline) ->
     assert honest["top_params"][-1]["params"] == "3/7/3"  # the published best is the worst
     assert honest["by_interval"]["1h"] < 0.0  # hourly ones earn nothing after costs
     assert honest["mean"] < honest["holding_mean"]
+
+
+def test_the_study_file_gives_the_honest_column_scenario_by_scenario(study: Headline) -> None:
+    import workbench as wb
+    from workbench.cli.study import read_study
+
+    shipped = Path(__file__).parents[2] / "notebooks" / "studies" / "headline.toml"
+    rows = wb.study(**read_study(shipped), progress=False).frame
+    assert rows.height == study.frame.height == 2_400
+    sets = ["/".join(map(str, one)) for one in rows.select("fast", "slow", "signal").rows()]
+    days = [int(window.removesuffix("d")) for window in rows["window"]]
+    keys = ["symbol", "interval", "days", "params"]
+    mine = rows.with_columns(days=pl.Series(days), params=pl.Series(sets))
+    both = study.frame.join(mine, on=keys, suffix="_mine", validate="1:1")
+    assert both.height == 2_400
+    for theirs, ours in (("honest", "total_return"), ("holding", "holding_mine")):
+        assert np.abs(both[theirs] - 100.0 * both[ours]).max() < 1e-9
+    assert (both["honest_trades"] == both["trades"]).all()
+    assert (both["honest_entered"] == ((both["trades"] > 0) | both["open_trade"])).all()
 
 
 def test_published_trades_of_the_claimed_scenario_are_the_five_known_ones() -> None:
