@@ -169,9 +169,13 @@ def app() -> typer.Typer:
 
 
 def test_the_collect_command_takes_archives(
-    app: typer.Typer, venue: tuple[ArchiveServer, KlinesServer], tmp_path: Path
+    app: typer.Typer,
+    venue: tuple[ArchiveServer, KlinesServer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     archives, api = venue
+    monkeypatch.setattr("workbench.cli.sources.wall_ms", lambda: api.now_ms)
     archives.publish(FRAME, "1h")
     words = ["--symbols", "BTCUSDT", "--intervals", "1h", "--since", "2024-12-01", "--json"]
     words += ["--until", "2025-02-01", "--archive-url", archives.url]

@@ -176,6 +176,7 @@ def test_the_check_command_compares_with_a_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    monkeypatch.setattr("workbench.cli.sources.wall_ms", lambda: JANUARY_2024_MS * 2)
     folder = tmp_path / "venue=local" / "interval=1h" / "symbol=BTCUSDT"
     folder.mkdir(parents=True)
     FRAME.with_columns(pl.col("close") + 0.01).write_parquet(folder / "candles.parquet")
