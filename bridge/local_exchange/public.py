@@ -9,7 +9,7 @@ from bridge.local_exchange.parameters import Parameters
 from bridge.local_exchange.shapes import Json, Object, kline_row, recent_trade
 from bridge.local_exchange.venue import Venue
 from workbench.errors import UsageError
-from workbench.execution.matching.tape import PRINTS, total
+from workbench.execution.matching.tape import total
 from workbench.execution.orders import Rejected, Side
 from workbench.market.instruments import SCALE, Instrument, from_e8
 
@@ -73,7 +73,7 @@ def average_price(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     """Return the volume-weighted price of the last five minutes, at least of the last candle."""
     replay = venue.replay(params.symbol())
     candles = max(1, AVERAGE_MINUTES * 60_000 // replay.tape.timeframe.mean_ms)
-    part = slice(max(0, replay.candle - candles + 1) * PRINTS, replay.played)
+    part = slice(int(replay.tape.first[max(0, replay.candle - candles + 1)]), replay.played)
     volume = total(replay.tape.quantity_e8[part])
     quote = total(replay.tape.quote_e8[part])
     price = quote * SCALE // volume if volume else replay.last.price_e8
@@ -148,7 +148,8 @@ def _day(venue: Venue, symbol: str) -> Object:
     replay = venue.replay(symbol)
     tape, now_ms = replay.tape, replay.now_ms
     first = int(tape.open_ms.searchsorted(now_ms - DAY_MS, side="right"))
-    first = min(first, replay.candle) * PRINTS
+    opening = min(first, replay.candle)
+    first = int(tape.first[opening])
     part = slice(first, replay.played)
     prices, volume = tape.price_e8[part], total(tape.quantity_e8[part])
     quote = total(tape.quote_e8[part])
@@ -172,7 +173,7 @@ def _day(venue: Venue, symbol: str) -> Object:
         "lowPrice": from_e8(int(prices.min())),
         "volume": from_e8(volume),
         "quoteVolume": from_e8(quote),
-        "openTime": int(tape.open_ms[first // PRINTS]),
+        "openTime": int(tape.open_ms[opening]),
         "closeTime": now_ms,
         "firstId": tape.print_at(first).trade_id,
         "lastId": replay.last.trade_id,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from workbench.core.costs import buy_ticks, sell_ticks
 from workbench.execution.matching.engine import MatchingEngine
-from workbench.execution.matching.tape import PRINTS, Print, Tape
+from workbench.execution.matching.tape import Print, Tape
 from workbench.execution.orders import Report
 from workbench.market.instruments import SCALE
 
@@ -38,7 +38,8 @@ class Replay:
         self, tape: Tape, engine: MatchingEngine, *, first_candle: int, slippage_bps: float
     ) -> None:
         self.tape = tape
-        self.played = first_candle * PRINTS
+        self.played = int(tape.first[first_candle])
+        self.candle = first_candle  # the candle that the last print belongs to
         self._engine = engine
         self._instrument = engine.instrument(tape.symbol)
         self._slippage_bps = slippage_bps
@@ -47,14 +48,9 @@ class Replay:
         self.play()
 
     @property
-    def candle(self) -> int:
-        """Index of the candle that the last print belongs to."""
-        return (self.played - 1) // PRINTS
-
-    @property
     def closed(self) -> bool:
         """Whether the last print closed its candle."""
-        return self.played % PRINTS == 0
+        return self.played == self.tape.first[self.candle + 1]
 
     @property
     def ended(self) -> bool:
@@ -64,12 +60,14 @@ class Replay:
     @property
     def next_ms(self) -> int | None:
         """Market time of the next print, None at the end."""
-        return None if self.ended else self.tape.print_at(self.played).time_ms
+        return None if self.ended else int(self.tape.time_ms[self.played])
 
     def play(self) -> Played:
         """Make the next print; LookupError at the end of the tape."""
         if self.ended:
             raise LookupError(f"{self.tape.symbol}: the tape ended")
+        if self.played == self.tape.first[self.candle + 1]:
+            self.candle += 1
         self.played += 1
         printed, symbol = self.tape.print_at(self.played - 1), self.tape.symbol
         self.last, self.now_ms = printed, printed.time_ms
@@ -78,8 +76,8 @@ class Replay:
         bid = max(1, sell_ticks(price, self._slippage_bps, tick))
         ask = max(bid, buy_ticks(price, self._slippage_bps, tick))
         passed = self._engine.stand_at(symbol, bid, ask, self._depth(ask), printed.time_ms)
-        opens = self.played % PRINTS == 1
-        return Played(printed, opens, self.closed, filled + passed)
+        opens = self.played == self.tape.first[self.candle] + 1
+        return Played(printed, bool(opens), bool(self.closed), filled + passed)
 
     def _depth(self, ticks: int) -> int:
         volume_lots = int(self.tape.candle_volume_e8[self.candle]) // self._instrument.step_e8

@@ -6,7 +6,7 @@ parts that sum to it exactly; the first takes what division leaves. Published kl
 source's interval or coarser, are reductions of prints and nothing else, so that they equal the
 source's candles to the digit.
 
-Print `k` of candle `i` stands at index 4 i + k of every array, which is also its trade number.
+Print `k` of candle `i` stands at index 4 i + k of every array.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ class Kline:
 
 
 class Tape:
-    """All prints of one symbol's candles, in order."""
+    """All prints of one symbol's candles, in order.
+
+    Candle `i` holds the prints `first[i]` up to `first[i + 1]`; `ids` are their trade numbers.
+    """
 
     def __init__(self, candles: Candles) -> None:
         if not len(candles.records):
@@ -71,6 +74,9 @@ class Tape:
         self.timeframe = candles.timeframe
         records = candles.records
         self.open_ms = records["open_time"].astype(np.int64)
+        self.first = np.arange(len(records) + 1) * PRINTS
+        self.ids = FIRST_TRADE_ID + np.arange(len(records) * PRINTS)
+        self.time_ms = _leg_times(self.open_ms, self.timeframe)
         self.candle_volume_e8 = e8_of_floats(records["volume"])
         self.price_e8 = np.stack([e8_of_floats(records[leg]) for leg in LEGS], axis=1).ravel()
         self.quantity_e8 = _split(self.candle_volume_e8)
@@ -89,24 +95,30 @@ class Tape:
         """Return the last millisecond of a candle."""
         return self.timeframe.next(int(self.open_ms[candle])) - 1
 
+    def candle_of(self, index: int) -> int:
+        """Return the candle that a print belongs to."""
+        return int(np.searchsorted(self.first, index, "right")) - 1
+
     def print_at(self, index: int) -> Print:
-        """Return one print with its time: the opening, a third, two thirds, the last millisecond."""
-        candle, leg = divmod(index, PRINTS)
-        opened = int(self.open_ms[candle])
+        """Return one print; four a candle: the opening, a third, two thirds, the last millisecond."""
         return Print(
-            trade_id=FIRST_TRADE_ID + index,
-            time_ms=opened + (self.close_ms(candle) - opened) * leg // (PRINTS - 1),
+            trade_id=int(self.ids[index]),
+            time_ms=int(self.time_ms[index]),
             price_e8=int(self.price_e8[index]),
             quantity_e8=int(self.quantity_e8[index]),
             quote_e8=int(self.quote_e8[index]),
-            seller_takes=bool(SELLER_TAKES[leg]),
+            seller_takes=not self.buyer_takes[index],
         )
 
-    def kline_at(self, timeframe: Timeframe, played: int, time_ms: int) -> Kline | None:
+    def kline_at(
+        self, timeframe: Timeframe, played: int, time_ms: int, *, offset_ms: int = 0
+    ) -> Kline | None:
         """Return the kline that contains a time, from the first `played` prints; None without one."""
-        opened = timeframe.floor(time_ms)
-        found = list(self.klines(timeframe, played, start_ms=opened, end_ms=opened, limit=1))
-        return found[0] if found else None
+        opened = timeframe.floor(time_ms + offset_ms) - offset_ms
+        window = self.klines(
+            timeframe, played, start_ms=opened, end_ms=opened, limit=1, offset_ms=offset_ms
+        )
+        return next(window, None)
 
     def klines(
         self,
@@ -116,32 +128,40 @@ class Tape:
         start_ms: int | None,
         end_ms: int | None,
         limit: int,
+        offset_ms: int = 0,
     ) -> Iterator[Kline]:
         """Yield klines of the first `played` prints by opening time, the unfinished one included.
 
-        With a start the oldest from it, without one the most recent up to the end. Raises
-        UsageError for an interval finer than the source's, or one that it does not divide.
+        With a start the oldest from it, without one the most recent up to the end. `offset_ms` is
+        the time zone that days begin in. Raises UsageError for an interval finer than the source's,
+        or one that it does not divide.
         """
-        refuse_finer(timeframe, self.timeframe)
-        shown = self.open_ms[: -(-played // PRINTS)]
-        opened = _openings(shown, self.timeframe, timeframe, start_ms, end_ms, limit)
+        refuse_finer(timeframe, self.timeframe, offset_ms)
+        shown = self.open_ms[: int(np.searchsorted(self.first[:-1], played))] + offset_ms
+        window = [at if at is None else at + offset_ms for at in (start_ms, end_ms)]
+        opened = _openings(shown, self.timeframe, timeframe, *window, limit)
         if len(opened):
-            yield from self._reduced(shown, timeframe, opened, played)
+            yield from self._reduced(shown, timeframe, opened, played, offset_ms)
 
     def _reduced(
-        self, shown: np.ndarray, timeframe: Timeframe, opened: np.ndarray, played: int
+        self,
+        shown: np.ndarray,
+        timeframe: Timeframe,
+        opened: np.ndarray,
+        played: int,
+        offset_ms: int,
     ) -> Iterator[Kline]:
         """Yield the klines that open at these times, neighbours on the tape, reduced all at once."""
         close_ms = _next(opened, timeframe) - 1
-        first = np.searchsorted(shown, opened) * PRINTS
-        begin, end = int(first[0]), int(np.searchsorted(shown, close_ms[-1], "right")) * PRINTS
+        first = self.first[np.searchsorted(shown, opened)]
+        begin, end = int(first[0]), int(self.first[np.searchsorted(shown, close_ms[-1], "right")])
         part, edges = slice(begin, min(end, played)), first - begin
         prices, quantity, quote = self.price_e8[part], self.quantity_e8[part], self.quote_e8[part]
         taker = self.buyer_takes[part]
         counts = np.diff(np.append(edges, len(prices)))
         columns: list[list[int]] = [
-            opened.tolist(),
-            close_ms.tolist(),
+            (opened - offset_ms).tolist(),
+            (close_ms - offset_ms).tolist(),
             prices[edges].tolist(),
             np.maximum.reduceat(prices, edges).tolist(),
             np.minimum.reduceat(prices, edges).tolist(),
@@ -151,18 +171,19 @@ class Tape:
             counts.tolist(),
             _totals(np.where(taker, quantity, 0), edges),
             _totals(np.where(taker, quote, 0), edges),
-            (FIRST_TRADE_ID + first).tolist(),
+            self.ids[first].tolist(),
         ]
         yield from map(Kline, *columns)
 
 
-def refuse_finer(timeframe: Timeframe, source: Timeframe) -> None:
+def refuse_finer(timeframe: Timeframe, source: Timeframe, offset_ms: int = 0) -> None:
     """Raise UsageError unless candles of `source` add up to candles of `timeframe`."""
-    if timeframe == source:
+    if timeframe == source and not offset_ms:
         return
     length = source.fixed_ms
     if (
         length is None
+        or offset_ms % length
         or timeframe.mean_ms < source.mean_ms
         or ((timeframe.fixed_ms or parse_timeframe("1d").mean_ms) % length)
     ):
@@ -195,6 +216,11 @@ def total(amounts_e8: np.ndarray) -> int:
     """Return the exact sum of amounts at 1e-8, which may exceed int64 (a month of turnover does)."""
     whole, rest = np.divmod(amounts_e8, SCALE)
     return int(whole.sum()) * SCALE + int(rest.sum())
+
+
+def _leg_times(open_ms: np.ndarray, timeframe: Timeframe) -> np.ndarray:
+    lasts = (_next(open_ms, timeframe) - 1 - open_ms)[:, None]
+    return (open_ms[:, None] + lasts * np.arange(PRINTS) // (PRINTS - 1)).ravel()
 
 
 def _split(volume_e8: np.ndarray) -> np.ndarray:
