@@ -44,6 +44,7 @@ def rehearse(
         "--start", _iso(int(times[0])), "--end", _iso(after_next), "--pace", "step",
         "--balance", f"USDT={cash:.8f}", "--fee-bps", repr(fee_bps),
         "--slippage-bps", repr(slippage_bps), "--weight-limit", "1000000",
+        "--order-limit", "1000000",
     ]  # fmt: skip
     with embedded_bridge(home, options) as live:
         live.client.start_instance(

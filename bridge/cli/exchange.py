@@ -39,6 +39,15 @@ def exchange(
     fee_bps: Annotated[float, typer.Option(help="Commission, maker and taker.")] = 10.0,
     slippage_bps: Annotated[float, typer.Option(help="Half the standing spread.")] = 1.0,
     weight_limit: Annotated[int, typer.Option(help="Request weight a minute.")] = 6000,
+    order_limit: Annotated[int, typer.Option(help="Unfilled orders in 10 s, an account.")] = 50,
+    first_ban: Annotated[
+        str, typer.Option(help="First ban; each next one lasts 5 times.")
+    ] = "120s",
+    socket_life: Annotated[str, typer.Option(help="How long a WebSocket may live.")] = "86400s",
+    key_types: Annotated[
+        str, typer.Option(help="HMAC, ED25519, RSA: dealt to the accounts in turn.")
+    ] = "HMAC",
+    lenient: Annotated[bool, typer.Option(help="Let any key log on, not Ed25519 alone.")] = False,
     keys_file: Annotated[
         Path | None, typer.Option(help="Keys to use again; made (0600) where there is none.")
     ] = None,
@@ -50,7 +59,15 @@ def exchange(
         os.environ["NUMBA_DISABLE_JIT"] = "1"
     import asyncio
 
-    from bridge.local_exchange.settings import Pace, Settings, parse_balances, parse_hold
+    from bridge.local_exchange.accounts import parse_kinds
+    from bridge.local_exchange.limits import ORDERS_1D, LimitRules
+    from bridge.local_exchange.settings import (
+        Pace,
+        Settings,
+        SocketRules,
+        parse_balances,
+        parse_hold,
+    )
 
     if pace not in set(Pace):
         raise UsageError(f"pace {pace!r}: must be time or step")
@@ -68,7 +85,15 @@ def exchange(
         slippage_bps=slippage_bps,
         balances=parse_balances(balance),
         accounts=accounts,
-        weight_limit=weight_limit,
+        limits=LimitRules(
+            weight=weight_limit,
+            orders_10s=order_limit,
+            orders_1d=max(ORDERS_1D, order_limit),
+            first_ban_ms=round(parse_hold(first_ban) * 1000),
+        ),
+        sockets=SocketRules(life_s=parse_hold(socket_life)),
+        key_kinds=parse_kinds(key_types),
+        lenient=lenient,
         keys_file=keys_file,
         port=port,
     )

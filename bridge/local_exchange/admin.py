@@ -135,7 +135,7 @@ class Admin:
             "source": self._exchange.source,
             "now_ms": venue.now_ms,
             "symbols": symbols,
-            "connections": len(self._exchange.connections),
+            "connections": len(self._exchange.open_sockets),
             "orders": len(venue.engine.orders),
         }
 

@@ -14,31 +14,39 @@ from bridge.local_exchange.accounts import Account
 from bridge.local_exchange.connections import Connection
 from bridge.local_exchange.endpoints import Endpoint
 from bridge.local_exchange.faults import FaultPlan
-from bridge.local_exchange.limits import Limits
+from bridge.local_exchange.limits import LimitExceeded, Limits
 from bridge.local_exchange.parameters import Parameters
 from bridge.local_exchange.replay import Played
-from bridge.local_exchange.security import authenticate
+from bridge.local_exchange.security import authenticate, check_fresh
 from bridge.local_exchange.shapes import Json
-from bridge.local_exchange.streams import Streams
+from bridge.local_exchange.streams import Streams, Subscriber
+from bridge.local_exchange.user_events import server_shutdown
 from bridge.local_exchange.user_streams import UserStreams
 from bridge.local_exchange.venue import Venue
-from workbench.execution.orders import Report
+from bridge.local_exchange.ws_session import ApiSession
+from workbench.execution.orders import Rejected, Report
 
-HTTP_STATUS = {-1002: 401, -2014: 401, -2015: 401, -1003: 429, -1015: 429}
+HTTP_STATUS = {-1002: 401, -2014: 401, -2015: 401, -1008: 503}
 
 
-def http_status(code: int) -> int:
-    """Return the HTTP status that goes with one of Binance's codes."""
-    return HTTP_STATUS.get(code, 400)
+def http_status(refusal: Rejected) -> int:
+    """Return the HTTP status that goes with a refusal."""
+    if isinstance(refusal, LimitExceeded):
+        return refusal.status
+    return HTTP_STATUS.get(refusal.code, 400)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends an operation: the key named, the payload its signature covers, the wall time."""
+    """Who sends an operation: the key named, the payload its signature covers, the wall time.
+
+    `logged_on` is the account of a session that need not sign.
+    """
 
     api_key: str
     payload: str
     wall_ms: int
+    logged_on: Account | None = None
 
 
 @dataclass(slots=True)
@@ -50,24 +58,40 @@ class Exchange:
     source: str
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     faults: FaultPlan = field(default_factory=FaultPlan)
-    connections: set[Connection] = field(default_factory=set)
+    open_sockets: dict[Connection, Subscriber | ApiSession] = field(default_factory=dict)
     limits: Limits = field(init=False)
     streams: Streams = field(init=False)
     users: UserStreams = field(init=False)
 
     def __post_init__(self) -> None:
-        self.limits = Limits(self.venue.settings.weight_limit)
+        self.limits = Limits(self.venue.settings.limits)
         self.streams = Streams(self.venue, self.clock)
         self.users = UserStreams(self.venue, self.faults)
         self.venue.listener = self
+
+    def shut_down(self) -> None:
+        """Tell every socket that the exchange goes down, and close it."""
+        event = server_shutdown(self.clock.wall_ms())
+        for connection, listener in list(self.open_sockets.items()):
+            if isinstance(listener, ApiSession):
+                listener.send_event(event)
+            else:
+                self.streams.send_shutdown(listener, event)
+            connection.close()
 
     def on_print(self, symbol: str, played: Played) -> None:
         """Pass a print on to the market streams."""
         self.streams.on_print(symbol, played)
 
     def on_reports(self, reports: tuple[Report, ...], now_ms: int) -> None:
-        """Pass order reports on to their users."""
+        """Pass order reports on to their users, and what they did to the book to the streams."""
+        wall_ms = self.clock.wall_ms()
+        for report in reports:
+            if report.execution and report.order.filled_lots == report.execution.lots:
+                self.limits.give_back_orders(report.order.account, 1, wall_ms)
         self.users.on_reports(reports, now_ms)
+        for symbol in {report.order.symbol for report in reports}:
+            self.streams.on_book(symbol)
 
 
 def operate(
@@ -79,17 +103,29 @@ def operate(
         params.refuse_others(endpoint.known)
         return endpoint.public(exchange.venue, params, caller.wall_ms), None
     assert endpoint.signed is not None
-    account = authenticate(
-        exchange.venue.accounts,
-        params,
-        api_key=caller.api_key,
-        payload=caller.payload,
-        wall_ms=caller.wall_ms,
-    )
+    account = _account(exchange, params, caller)
     params.refuse_others(endpoint.known)
-    answer = endpoint.signed(exchange.venue, params, account)
-    if endpoint.counts_order:
-        exchange.limits.count_order(account.name, caller.wall_ms)
+    count = int(endpoint.counts_order)
+    exchange.limits.take_orders(account.name, count, caller.wall_ms)
+    try:
+        answer = endpoint.signed(exchange.venue, params, account)
+    except Rejected:
+        exchange.limits.give_back_orders(account.name, count, caller.wall_ms)
+        raise
     if endpoint.free_on_success:
         exchange.limits.refund(endpoint.cost(params), caller.wall_ms)
     return answer, account
+
+
+def _account(exchange: Exchange, params: Parameters, caller: Caller) -> Account:
+    """Return who sends a signed operation: by its signature, or by the session that it is in."""
+    if caller.logged_on is None:
+        return authenticate(
+            exchange.venue.accounts,
+            params,
+            api_key=caller.api_key,
+            payload=caller.payload,
+            wall_ms=caller.wall_ms,
+        )
+    check_fresh(params.text("timestamp"), params.optional("recvWindow"), caller.wall_ms)
+    return caller.logged_on

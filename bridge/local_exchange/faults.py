@@ -28,6 +28,12 @@ class Do(StrEnum):
     DROP = "drop"
     DELAY = "delay"
     STATUS = "status"
+    BODY = "body"
+    HTML = "html"
+    HALF_BODY = "half_body"
+    DUP = "dup"
+    REORDER = "reorder"
+    CLOSE = "close"
 
 
 @dataclass(frozen=True, slots=True)

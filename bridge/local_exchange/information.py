@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+from bridge.local_exchange.limits import LimitRules
 from bridge.local_exchange.shapes import Json, Object
 from workbench.market.instruments import Instrument, from_e8
 
-ORDERS_10S = 50
-ORDERS_1D = 160_000
-RAW_REQUESTS_5M = 300_000
 
-
-def exchange_info(instruments: list[Instrument], weight_limit: int, wall_ms: int) -> Object:
+def exchange_info(instruments: list[Instrument], limits: LimitRules, wall_ms: int) -> Object:
     """Return the answer to GET exchangeInfo."""
     return {
         "timezone": "UTC",
         "serverTime": wall_ms,
-        "rateLimits": [*rate_limits(weight_limit)],
+        "rateLimits": [*rate_limits(limits)],
         "exchangeFilters": [],
         "symbols": [symbol_info(one) for one in instruments],
     }
 
 
-def rate_limits(weight_limit: int) -> list[Object]:
-    """Return the four limits; only the weight is enforced."""
+def rate_limits(limits: LimitRules) -> list[Object]:
+    """Return the four limits of requests and orders."""
     return [
-        _limit("REQUEST_WEIGHT", "MINUTE", 1, weight_limit),
-        _limit("ORDERS", "SECOND", 10, ORDERS_10S),
-        _limit("ORDERS", "DAY", 1, ORDERS_1D),
-        _limit("RAW_REQUESTS", "MINUTE", 5, RAW_REQUESTS_5M),
+        _limit("REQUEST_WEIGHT", "MINUTE", 1, limits.weight),
+        _limit("ORDERS", "SECOND", 10, limits.orders_10s),
+        _limit("ORDERS", "DAY", 1, limits.orders_1d),
+        _limit("RAW_REQUESTS", "MINUTE", 5, limits.requests_5m),
     ]
 
 

@@ -25,6 +25,7 @@ DEEP_QUOTE_E8 = 1_000_000 * SCALE  # the least that stands on each side, in quot
 class Played:
     """What one print did: the print, whether it closed its candle, and whose orders it filled."""
 
+    symbol: str
     printed: Print
     opens: bool
     closes: bool
@@ -77,7 +78,7 @@ class Replay:
         ask = max(bid, buy_ticks(price, self._slippage_bps, tick))
         passed = self._engine.stand_at(symbol, bid, ask, self._depth(ask), printed.time_ms)
         opens = self.played == self.tape.first[self.candle] + 1
-        return Played(printed, bool(opens), bool(self.closed), filled + passed)
+        return Played(symbol, printed, bool(opens), bool(self.closed), filled + passed)
 
     def _depth(self, ticks: int) -> int:
         volume_lots = int(self.tape.candle_volume_e8[self.candle]) // self._instrument.step_e8

@@ -10,7 +10,7 @@ from bridge.local_exchange.accounts import Account
 from bridge.local_exchange.endpoints import BY_ROUTE, RETIRED, Endpoint
 from bridge.local_exchange.exchange import Caller, Exchange, http_status, operate
 from bridge.local_exchange.faults import Do, Fault, When
-from bridge.local_exchange.limits import TooMuchWeight
+from bridge.local_exchange.limits import LimitExceeded
 from bridge.local_exchange.parameters import parse_query
 from bridge.local_exchange.security import rest_payload
 from bridge.local_exchange.shapes import Json
@@ -71,15 +71,16 @@ class Rest:
         except UnicodeDecodeError:
             raise Rejected(-1100, "Illegal characters found in a parameter.") from None
         params = parse_query(query, form)
+        self._exchange.limits.arrive(wall_ms)
         self._exchange.limits.charge(endpoint.cost(params), wall_ms)
         key = request.headers.get("X-MBX-APIKEY", "")
         caller = Caller(key, rest_payload(query, form), wall_ms)
         return operate(self._exchange, endpoint, params, caller)
 
     def _refused(self, refusal: Rejected, wall_ms: int) -> web.Response:
-        response = _json({"code": refusal.code, "msg": refusal.message}, http_status(refusal.code))
-        if isinstance(refusal, TooMuchWeight):
-            response.headers["Retry-After"] = str(refusal.retry_after_s)
+        response = _json({"code": refusal.code, "msg": refusal.message}, http_status(refusal))
+        if isinstance(refusal, LimitExceeded):
+            response.headers["Retry-After"] = str(refusal.retry_after_s(wall_ms))
         self._stamp(response, wall_ms, None)
         return response
 

@@ -2,7 +2,7 @@
 
 The signature covers the raw query string followed directly by the raw body, the `signature`
 parameter taken out of both; over the WebSocket API it covers all parameters but itself, sorted by
-name and not percent-encoded. HMAC-SHA256 in hex, upper or lower case.
+name and not percent-encoded. HMAC-SHA256 in hex, upper or lower case; Ed25519 and RSA in base64.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from bridge.local_exchange.accounts import Account, Accounts
+from bridge.local_exchange.accounts import Account, Accounts, KeyKind
 from bridge.local_exchange.parameters import Parameters, missing
 from workbench.execution.orders import Rejected
 
@@ -47,9 +47,18 @@ def authenticate(
     sent = params.text("timestamp")
     account = identify(accounts, api_key)
     check_fresh(sent, params.optional("recvWindow"), wall_ms)
-    if not hmac.compare_digest(sign(account.secret, payload), signature.lower()):
+    if not _verified(account, payload, signature):
         raise Rejected(-1022, "Signature for this request is not valid.")
     return account
+
+
+def _verified(account: Account, payload: str, signature: str) -> bool:
+    if account.kind is KeyKind.HMAC:
+        sent = signature.lower().encode()
+        return hmac.compare_digest(sign(account.secret, payload).encode(), sent)
+    from bridge.local_exchange.key_pairs import verified
+
+    return verified(account.secret, payload, signature)
 
 
 def identify(accounts: Accounts, api_key: str) -> Account:

@@ -31,6 +31,7 @@ from workbench.errors import UsageError
 
 HOST = "127.0.0.1"
 MAX_BODY = 1 << 20
+FLUSH_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,9 @@ def build(settings: Settings, clock: Clock) -> Exchange:
         note = rules_note(candles, rules)
         notes += [f"{symbol}: {note}"] if note else []
     accounts = (
-        from_file(settings.keys_file, settings.accounts)
+        from_file(settings.keys_file, settings.accounts, settings.key_kinds)
         if settings.keys_file
-        else generate(settings.accounts)
+        else generate(settings.accounts, settings.key_kinds)
     )
     venue = Venue(settings, Accounts(accounts), markets)
     return Exchange(venue, clock, "; ".join(dict.fromkeys(notes)))
@@ -105,6 +106,7 @@ async def listening(exchange: Exchange) -> AsyncIterator[Running]:
     runner = web.AppRunner(_application(exchange), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     player: asyncio.Task[None] | None = None
+    tasks: list[asyncio.Task[None]] = []
     try:
         site = web.TCPSite(runner, HOST, settings.port)
         try:
@@ -114,14 +116,23 @@ async def listening(exchange: Exchange) -> AsyncIterator[Running]:
                 f"port {settings.port} on {HOST}: {os.strerror(error.errno or 0)}; "
                 "pass --port 0 for a free one"
             ) from None
+        tasks.append(asyncio.create_task(_flush_streams(exchange)))
         if settings.pace is Pace.TIME:
             player = asyncio.create_task(pace.run(exchange.venue, exchange.clock))
+            tasks.append(player)
         yield Running(exchange, runner.addresses[0][1], player)
     finally:
-        if player is not None:
-            player.cancel()
-            await asyncio.gather(player, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+
+
+async def _flush_streams(exchange: Exchange) -> None:
+    """Let paced streams send what waits for its time."""
+    while True:
+        await exchange.clock.sleep(FLUSH_S)
+        exchange.streams.flush()
 
 
 def _application(exchange: Exchange) -> web.Application:
@@ -140,8 +151,7 @@ def _application(exchange: Exchange) -> web.Application:
     )
 
     async def close_connections(_: web.Application) -> None:
-        for connection in list(exchange.connections):
-            connection.abort()
+        exchange.shut_down()
 
     app.on_shutdown.append(close_connections)
     return app

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from bridge.local_exchange.accounts import KeyKind
+from bridge.local_exchange.limits import LimitRules
 from workbench.errors import UsageError
 from workbench.market.instruments import to_e8
 
-WEIGHT_LIMIT = 6_000
 BACKLOG = 1_000  # candles of history that a replay without --start leaves before its first
 
 
@@ -18,6 +19,17 @@ class Pace(StrEnum):
 
     TIME = "time"
     STEP = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRules:
+    """What Binance allows a WebSocket client; times in seconds of the wall."""
+
+    life_s: float = 86_400.0
+    ping_s: float = 20.0
+    pong_s: float = 60.0
+    messages_a_second: int = 5
+    streams: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +49,12 @@ class Settings:
     slippage_bps: float = 1.0
     balances: tuple[tuple[str, int], ...] = field(default=(("USDT", to_e8("10000")),))
     accounts: int = 1
-    weight_limit: int = WEIGHT_LIMIT
+    key_kinds: tuple[KeyKind, ...] = (KeyKind.HMAC,)
+    limits: LimitRules = field(default_factory=LimitRules)
+    lenient: bool = False  # session.logon with any key
     keys_file: Path | None = None
     port: int = 0
+    sockets: SocketRules = field(default_factory=SocketRules)
 
     def __post_init__(self) -> None:
         if not self.symbols:

@@ -6,13 +6,14 @@ import json
 
 from aiohttp import web
 
-from bridge.local_exchange.connections import Connection, accepted
-from bridge.local_exchange.exchange import Exchange
+from bridge.local_exchange.connections import accepted
+from bridge.local_exchange.exchange import Exchange, http_status
 from bridge.local_exchange.shapes import Json, Object
 from bridge.local_exchange.streams import Subscriber
+from bridge.local_exchange.time_units import asks_microseconds
 from bridge.local_exchange.wire import encode
-
-MAX_STREAMS = 1024
+from workbench.errors import UsageError
+from workbench.execution.orders import Rejected
 
 
 class StreamSockets:
@@ -34,28 +35,35 @@ class StreamSockets:
     async def _serve(
         self, request: web.Request, names: list[str], *, combined: bool
     ) -> web.StreamResponse:
-        for name in names:
-            reason = self._exchange.streams.refuse(name)
-            if reason is not None:
-                return web.json_response(
-                    {"code": 2, "msg": f"Invalid request: {reason}"}, status=400
-                )
-        async with accepted(request) as connection:
-            self._exchange.connections.add(connection)
-            subscriber = Subscriber(connection, combined, {})
+        try:
+            microseconds = asks_microseconds(request.query.get("timeUnit"))
+            self._refuse_any(names)
+            self._exchange.limits.connect(self._exchange.clock.wall_ms())
+        except (Rejected, UsageError) as refusal:
+            return _refused(refusal)
+        exchange = self._exchange
+        rules = exchange.venue.settings.sockets
+        async with accepted(request, exchange.clock, rules, counts_texts=True) as connection:
+            subscriber = Subscriber(connection, combined, microseconds)
+            exchange.open_sockets[connection] = subscriber
             try:
                 for name in names:
-                    self._exchange.streams.add(subscriber, name)
-                await self._converse(connection, subscriber)
+                    exchange.streams.add(subscriber, name)
+                async for text in connection.texts():
+                    connection.send(encode(self._answer(subscriber, text)))
             finally:
                 for name in list(subscriber.streams):
-                    self._exchange.streams.remove(subscriber, name)
-                self._exchange.connections.discard(connection)
+                    exchange.streams.remove(subscriber, name)
+                del exchange.open_sockets[connection]
         return connection.socket
 
-    async def _converse(self, connection: Connection, subscriber: Subscriber) -> None:
-        async for text in connection.texts():
-            connection.send(encode(self._answer(subscriber, text)))
+    def _refuse_any(self, names: list[str]) -> None:
+        reasons = map(self._exchange.streams.refuse, names)
+        if reason := next(filter(None, reasons), None):
+            raise UsageError(reason)
+        most = self._exchange.venue.settings.sockets.streams
+        if len(set(names)) > most:
+            raise UsageError(f"more than {most} streams on one connection")
 
     def _answer(self, subscriber: Subscriber, text: str) -> Object:
         try:
@@ -87,12 +95,10 @@ class StreamSockets:
                 if name in subscriber.streams:
                     self._exchange.streams.remove(subscriber, name)
             return {"result": None, "id": number}
-        for name in params:
-            reason = self._exchange.streams.refuse(name)
-            if reason is not None:
-                return _refusal(2, f"Invalid request: {reason}", number)
-        if len({*subscriber.streams, *params}) > MAX_STREAMS:
-            return _refusal(2, f"Invalid request: more than {MAX_STREAMS} streams", number)
+        try:
+            self._refuse_any([*subscriber.streams, *params])
+        except UsageError as refusal:
+            return _refusal(2, f"Invalid request: {refusal}", number)
         for name in params:
             self._exchange.streams.add(subscriber, name)
         return {"result": None, "id": number}
@@ -104,6 +110,13 @@ class StreamSockets:
             return _refusal(1, "Invalid value type: expected Boolean", number)
         subscriber.combined = value[0]
         return {"result": None, "id": number}
+
+
+def _refused(refusal: Rejected | UsageError) -> web.Response:
+    if isinstance(refusal, Rejected):
+        body: Object = {"code": refusal.code, "msg": refusal.message}
+        return web.json_response(body, status=http_status(refusal))
+    return web.json_response({"code": 2, "msg": f"Invalid request: {refusal}"}, status=400)
 
 
 def _refusal(code: int, message: str, number: Json) -> Object:

@@ -45,6 +45,7 @@ class Venue:
         self.settings = settings
         self.accounts = accounts
         self.listener = listener
+        self.updates = dict.fromkeys(markets, 1)  # how often each symbol's book was renewed
         rate_e8 = round(settings.fee_bps * RATE_PER_BPS_E8)
         instruments = {symbol: instrument for symbol, (instrument, _, _) in markets.items()}
         self.engine = MatchingEngine(instruments, rate_e8, rate_e8)
@@ -76,6 +77,7 @@ class Venue:
     def play(self, symbol: str) -> Played:
         """Make a symbol's next print."""
         played = self.replays[symbol].play()
+        self.updates[symbol] += 1
         if self.listener:
             self.listener.on_print(symbol, played)
         self._tell(played.reports, played.printed.time_ms)
@@ -112,5 +114,7 @@ class Venue:
         return hashlib.sha256(text.encode()).hexdigest()[:22]
 
     def _tell(self, reports: tuple[Report, ...], now_ms: int) -> None:
+        for symbol in {report.order.symbol for report in reports}:
+            self.updates[symbol] += 1
         if self.listener and reports:
             self.listener.on_reports(reports, now_ms)

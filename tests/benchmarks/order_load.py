@@ -29,7 +29,16 @@ def exchange() -> Iterator[tuple[int, str, str]]:
     """Run `bridge exchange` over made-up candles; give (port, key, secret)."""
     command = [
         *(sys.executable, "-m", "bridge.cli", "exchange", "--json", "--ephemeral"),
-        *("--data", "synthetic", "--pace", "step", "--balance", "USDT=1000000000"),
+        *(
+            "--data",
+            "synthetic",
+            "--pace",
+            "step",
+            "--balance",
+            "USDT=1000000000",
+            "--order-limit",
+            "100000000",
+        ),
     ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -151,7 +151,7 @@ async def test_an_order_over_a_socket_that_drops_is_applied_and_its_events_can_b
     await local.admin("POST", "/admin/faults", entry)
     async with local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as api:
         await api.send_json({"id": 1, "method": "ping"})
-        assert (await asyncio.wait_for(api.receive(), 5)).type is aiohttp.WSMsgType.CLOSE
+        assert (await asyncio.wait_for(api.receive(), 5)).type is aiohttp.WSMsgType.CLOSED
 
 
 async def test_the_truth_adds_up_after_trading(local: Local) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from bridge.local_exchange.limits import LimitRules
 from bridge.local_exchange.security import sign
 from tests.local_exchange.conftest import Local, Opener
 
@@ -153,7 +154,7 @@ async def test_what_binance_does_not_have_is_not_found(local: Local) -> None:
 async def test_weight_is_counted_and_its_limit_answers_429_until_the_minute_ends(
     open_exchange: Opener,
 ) -> None:
-    async with open_exchange(weight_limit=45) as local:
+    async with open_exchange(limits=LimitRules(weight=45)) as local:
         seen = []
         for _ in range(3):
             async with local.http.get(f"{local.running.rest}/api/v3/exchangeInfo") as answer:
@@ -165,14 +166,19 @@ async def test_weight_is_counted_and_its_limit_answers_429_until_the_minute_ends
             assert 1 <= int(seen[-1].headers["Retry-After"]) <= 60
 
 
-async def test_a_placed_order_costs_no_weight_and_counts_as_an_order(local: Local) -> None:
-    stamp = local.exchange.clock.wall_ms()
-    query = f"{MARKET}&quoteOrderQty=100&timestamp={stamp}"
+@pytest.mark.parametrize(
+    ("order", "unfilled"),
+    [(f"{LIMIT}&quantity=0.01&price=50000", "1"), (f"{MARKET}&quoteOrderQty=100", "0")],
+)
+async def test_a_placed_order_costs_no_weight_and_counts_until_its_first_fill(
+    local: Local, order: str, unfilled: str
+) -> None:
+    query = f"{order}&timestamp={local.exchange.clock.wall_ms()}"
     async with local.http.post(
         f"{local.running.rest}{ORDER}?{query}&signature={sign(local.secret, query)}",
         headers={"X-MBX-APIKEY": local.key},
     ) as answer:
         assert answer.status == 200
         assert answer.headers["X-MBX-USED-WEIGHT-1M"] == "0"
-        assert answer.headers["X-MBX-ORDER-COUNT-10S"] == "1"
-        assert answer.headers["X-MBX-ORDER-COUNT-1D"] == "1"
+        assert answer.headers["X-MBX-ORDER-COUNT-10S"] == unfilled
+        assert answer.headers["X-MBX-ORDER-COUNT-1D"] == unfilled

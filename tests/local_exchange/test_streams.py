@@ -112,7 +112,7 @@ async def test_an_interval_finer_than_the_source_is_refused_aloud(local: Local) 
 async def test_book_ticker_stands_a_slippage_around_the_print(local: Local) -> None:
     async with local.http.ws_connect(f"{local.running.ws}/ws/btcusdt@bookTicker") as socket:
         await local.admin("POST", "/admin/advance")
-        quote = (await heard(socket, 4))[-1]
+        quote = (await heard(socket, 3))[-1]  # low, high, close; the open stands at the close
     price = Decimal(str(local.candles.records["open"][FIRST + 1]))
     cent = Decimal("0.01")
     above, below = price * Decimal("1.0001"), price * Decimal("0.9999")
@@ -125,6 +125,8 @@ async def test_open_sockets_do_not_hold_up_the_end(open_exchange: Opener) -> Non
         async with open_exchange() as local:
             market = await http.ws_connect(f"{local.running.ws}/ws/btcusdt@trade")
             api = await http.ws_connect(f"{local.running.ws}/ws-api/v3")
+        assert (await market.receive_json(timeout=3))["e"] == "serverShutdown"
+        assert (await api.receive_json(timeout=3))["event"]["e"] == "serverShutdown"
         for socket in (market, api):
             message = await asyncio.wait_for(socket.receive(), 3)
             assert message.type in (

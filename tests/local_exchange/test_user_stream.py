@@ -63,6 +63,8 @@ async def test_only_the_accounts_own_events_arrive_and_none_after_unsubscribing(
         assert listed["result"] == [{"subscriptionId": 0}]
         ended = await mine.ask("userDataStream.unsubscribe", {"subscriptionId": 0})
         assert ended["result"] == {}
+        last = await mine.hear()
+        assert (last["subscriptionId"], last["event"]["e"]) == (0, "eventStreamTerminated")
         await mine.signed(
             "order.place", symbol="BTCUSDT", side="BUY", type="MARKET", quoteOrderQty="100"
         )
@@ -123,7 +125,8 @@ async def test_a_resting_order_that_the_tape_trades_through_reports_a_makers_fil
         ('{"id":1,"method":"order.teleport"}', 400, -1020),
         ('{"id":1,"method":"orderList.place.oco"}', 400, -1020),
         ('{"id":1,"method":"userDataStream.start"}', 400, -1020),
-        ('{"id":1,"method":"session.logon"}', 400, -4056),
+        ('{"id":1,"method":"session.logon"}', 400, -1102),
+        ('{"id":1,"method":"userDataStream.subscribe"}', 401, -1002),
         ('{"id":1,"method":"account.status"}', 400, -1102),
         ('{"id":1,"method":"account.status","params":{"apiKey":"x","timestamp":1,"signature":"y"}}', 401, -2014),
         ('{"id":1,"method":"userDataStream.subscribe.signature","params":{"apiKey":"x"}}', 400, -1102),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 import numpy as np
 
@@ -41,6 +42,16 @@ class Print:
     quantity_e8: int
     quote_e8: int
     seller_takes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Prints that one taker made at one price at one time: their number, ids and quantity."""
+
+    number: int
+    first_id: int
+    last_id: int
+    quantity_e8: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,33 @@ class Tape:
             seller_takes=not self.buyer_takes[index],
         )
 
+    @cached_property
+    def aggregates(self) -> np.ndarray:
+        """Index of the first print of every aggregate: same time, price and taker, one by one."""
+        same = np.ones(len(self), dtype=bool)
+        for column in (self.time_ms, self.price_e8, self.buyer_takes):
+            same[1:] &= column[1:] == column[:-1]
+        same[0] = False
+        return np.flatnonzero(~same)
+
+    def ends_aggregate(self, index: int) -> bool:
+        """Whether a print is the last of its aggregate."""
+        after = int(np.searchsorted(self.aggregates, index, "right"))
+        return index + 1 == (len(self) if after == len(self.aggregates) else self.aggregates[after])
+
+    def aggregate_at(self, index: int) -> Aggregate:
+        """Return the aggregate that a print belongs to, whole."""
+        number = int(np.searchsorted(self.aggregates, index, "right")) - 1
+        first = int(self.aggregates[number])
+        last = number + 1 == len(self.aggregates)
+        end = len(self) if last else int(self.aggregates[number + 1])
+        return Aggregate(
+            number=number,
+            first_id=int(self.ids[first]),
+            last_id=int(self.ids[end - 1]),
+            quantity_e8=total(self.quantity_e8[first:end]),
+        )
+
     def kline_at(
         self, timeframe: Timeframe, played: int, time_ms: int, *, offset_ms: int = 0
     ) -> Kline | None:
@@ -138,8 +176,8 @@ class Tape:
         """
         refuse_finer(timeframe, self.timeframe, offset_ms)
         shown = self.open_ms[: int(np.searchsorted(self.first[:-1], played))] + offset_ms
-        window = [at if at is None else at + offset_ms for at in (start_ms, end_ms)]
-        opened = _openings(shown, self.timeframe, timeframe, *window, limit)
+        first_ms, last_ms = (at if at is None else at + offset_ms for at in (start_ms, end_ms))
+        opened = _openings(shown, self.timeframe, timeframe, first_ms, last_ms, limit)
         if len(opened):
             yield from self._reduced(shown, timeframe, opened, played, offset_ms)
 
