@@ -6,9 +6,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.candle_builders import martingale, to_cents
 from workbench.analysis import metrics
-from workbench.core import statistics
+from workbench.backtest.kernels import curve_kernel
+from workbench.core import curve, statistics
 
 G = np.array([-0.05, 0.02, 0.0, 0.03, -0.01, 0.04, 0.0, -0.06, 0.05, 0.01])  # daily returns
 CASH = 10_000.0
@@ -137,3 +141,79 @@ def test_what_never_moved_has_no_ratio() -> None:
     assert math.isnan(metrics.sortino(flat, DAYS))
     assert math.isnan(metrics.sharpe(np.full(30, 0.001), DAYS))
     assert math.isnan(metrics.expectancy(np.zeros(0)))
+
+
+def described(
+    cash: float,
+    equity: np.ndarray,
+    cash_left: np.ndarray,
+    ends: np.ndarray,
+    profits: list[float],
+    scale: tuple[float, float] = (DAYS, 8_760.0),
+) -> dict[str, float]:
+    out = np.zeros(1, curve.CURVE)
+    curve_kernel()(cash, equity, cash_left, ends, np.array(profits, float), scale, out)
+    return {name: float(out[name][0]) for name in curve.CURVE.names or ()}
+
+
+def test_the_compiled_curve_has_the_golden_ratios() -> None:
+    every_bar = np.ones(len(G), np.int8)
+    found = described(CASH, EQUITY, EQUITY / 4, every_bar, [-31.0, 60.25, -6.0], (DAYS, DAYS))
+    assert found["bar_sharpe"] == pytest.approx(1.595779, abs=5e-7)
+    assert found["capital_exposure"] == pytest.approx(0.75)
+    assert found["expectancy"] == pytest.approx(23.25 / 3)
+    assert found["expectancy_r"] == pytest.approx(23.25 / 3 / 18.5)  # the average loss is 18.50
+    assert math.isnan(found["adjusted_sharpe"])  # ten samples say nothing about correlation
+
+
+@pytest.mark.parametrize(
+    ("rho", "samples", "golden"),
+    [(0.1, 12, 3.160111), (0.1, 365, 17.285883), (-0.1, 365, 21.115500), (0.0, 12, 3.464102)],
+)
+def test_the_compiled_factor_is_los_too(rho: float, samples: int, golden: float) -> None:
+    correlations = rho ** np.arange(1, samples)
+    assert curve.annualising_factor(samples, correlations) == pytest.approx(golden, abs=5e-7)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), days=st.integers(2, 90), trades=st.integers(0, 150))
+def test_the_compiled_curve_equals_the_readable_definitions(
+    seed: int, days: int, trades: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    equity = CASH * np.cumprod(1.0 + rng.normal(0.0, 0.01, days * 24))
+    value = equity * rng.uniform(0.0, 1.0, len(equity)) * rng.integers(0, 2, len(equity))
+    ends = np.zeros(len(equity), np.int8)
+    ends[23::24] = 1
+    profits = rng.normal(1.0, 20.0, trades)
+    found = described(CASH, equity, equity - value, ends, profits.tolist())
+    returns = metrics.returns_of(CASH, equity[23::24])
+    lags = int(4 * (days / 100) ** (2 / 9))
+    losses = profits[profits < 0.0]
+    expected = {
+        "bar_sharpe": metrics.bar_sharpe(CASH, equity, 8_760.0),
+        "adjusted_sharpe": metrics.adjusted_sharpe(returns, 365, lags) if days >= 30 else math.nan,
+        "capital_exposure": metrics.capital_exposure(equity, value),
+        "expectancy": metrics.expectancy(profits),
+        "expectancy_r": metrics.expectancy(profits) / -losses.mean() if len(losses) else math.nan,
+        "sqn": metrics.sqn(profits),
+    }
+    assert found == {
+        name: pytest.approx(value, rel=1e-9, abs=1e-12, nan_ok=True)
+        for name, value in expected.items()
+    }
+
+
+def test_every_metrics_table_shows_them_all_and_says_why_one_is_missing() -> None:
+    import workbench as wb
+
+    run = wb.backtest(to_cents(martingale(1_200, 7)), wb.strategies.macd, fast=3, slow=7, signal=3)
+    page, sheet = run._repr_html_(), run.tearsheet().table()
+    for name in ("bar_sharpe", "adjusted_sharpe", "capital_exposure", "expectancy", "sqn"):
+        assert run.metrics[name] is not None
+        assert name.replace("_", " ") in page
+    told = dict(zip(sheet["metric"], sheet["value"], strict=True))
+    assert {"SQN", "Sharpe per bar", "Sharpe after Lo", "Expectancy in R"} <= told.keys()
+    short = wb.backtest(to_cents(martingale(100, 7)), wb.strategies.macd)
+    assert short.metrics["adjusted_sharpe"] is None
+    assert "30" in short.reasons["adjusted_sharpe"]

@@ -16,7 +16,7 @@ from workbench.backtest.event_market import EventMarket
 from workbench.backtest.market_model import AT_ONCE, MarketModel
 from workbench.backtest.results import BacktestResult, equity_frame, fills_frame, reasons_for
 from workbench.backtest.round_trips import round_trips
-from workbench.backtest.scorecard import score
+from workbench.backtest.scorecard import Span, score
 from workbench.backtest.setting import Costs, demand_window, trading_rules
 from workbench.backtest.single import warm_up_notes
 from workbench.core.account import FILL
@@ -74,7 +74,7 @@ def result_of(one: EventInstance, costs: Costs, *, notes: tuple[str, ...]) -> Ba
         frame, step=one.rules.step_e8 / SCALE, last_close=float(candles.window["close"][-1])
     )
     metrics = score(
-        candles, costs, one.curve["equity"], trades,
+        Span.of(candles), costs.cash, one.curve, trades,
         held=one.held, open_trade=account.is_open, fees=account.fees,
     )  # fmt: skip
     return BacktestResult(

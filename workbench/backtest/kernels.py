@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 import llvmlite.binding
 import numba
@@ -61,6 +62,18 @@ def mark_valid(params, out):
         out[c] = valid(params[c])
 '''
 
+_CURVE_TEMPLATE = '''"""Generated from the sources of workbench.core; do not edit."""
+
+from numba import njit
+
+from workbench.core.curve import describe_curve
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def describe(cash, equity, cash_left, ends, profits, scale, out):
+    describe_curve(cash, equity, cash_left, ends, profits, scale, out[0])
+'''
+
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
@@ -76,6 +89,14 @@ def kernel(spec: Spec) -> Kernel:
     key = kernel_key(spec)
     module = _module(key, _TEMPLATE.format(name=spec.name, module=_import_name(spec)))
     return Kernel(module.run_slice, module.mark_valid, key)
+
+
+def curve_kernel() -> Callable[..., None]:
+    """Return the compiled `describe_curve`, under a key of its own: it is the same for all strategies."""
+    parts = [_CURVE_TEMPLATE, numba.__version__, np.__version__, *_processor()]
+    parts += [path.read_text(encoding="utf-8") for path in _core_sources()]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return cast("Callable[..., None]", _module(key, _CURVE_TEMPLATE).describe)
 
 
 def kernel_key(spec: Spec) -> str:

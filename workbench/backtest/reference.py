@@ -23,7 +23,7 @@ import numpy as np
 
 from workbench.backtest.results import BacktestResult, equity_frame, fills_frame, reasons_for
 from workbench.backtest.round_trips import round_trips
-from workbench.backtest.scorecard import score
+from workbench.backtest.scorecard import Span, score
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, demand_window
 from workbench.backtest.single import warm_up_notes
@@ -205,7 +205,7 @@ def reference(
     frame = fills_frame(np.array(done.fills, FILL), candles)
     trades = round_trips(frame, step=0.0, last_close=float(candles.window["close"][-1]))
     metrics = score(
-        candles, costs, done.curve["equity"], trades,
+        Span.of(candles), costs.cash, done.curve, trades,
         held=done.held, open_trade=bool(done.position.size), fees=done.fees,
     )  # fmt: skip
     return BacktestResult(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.backtest.setting import Costs, holding_curve, plain, window_days
+from workbench.core.curve import MIN_SAMPLES_TO_CORRELATE
 from workbench.core.simulate import ERROR_EXITS, ERROR_NONE, ERROR_TARGET
 from workbench.core.statistics import MIN_DAYS_TO_ANNUALISE
 from workbench.errors import UsageError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 METRIC_COLUMNS = (
     "final_equity", "total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "trades",
     "open_trade", "win_rate", "profit_factor", "exposure", "fees", "bars",
+)  # fmt: skip
+DETAIL_COLUMNS = (
+    "bar_sharpe", "adjusted_sharpe", "capital_exposure", "expectancy", "expectancy_r", "sqn",
 )  # fmt: skip
 _FLAGS = ("open_trade", "pending")
 ERRORS = {
@@ -206,7 +210,7 @@ class BacktestResult:
         return f"<p><strong>{escape(self.title)}</strong></p><table>{cells}</table>{notes}"
 
 
-_PERCENT = {"total_return", "cagr", "max_drawdown", "win_rate", "exposure"}
+_PERCENT = {"total_return", "cagr", "max_drawdown", "win_rate", "exposure", "capital_exposure"}
 
 
 def shown(name: str, value: object) -> str:
@@ -246,6 +250,11 @@ def reasons_for(metrics: dict[str, float | int | bool | None], candles: Candles)
         "sharpe": "the equity never moved, or there are fewer than two samples",
         "sortino": "no sample lost, or there are fewer than two samples",
         "win_rate": "no round trip was closed",
+        "bar_sharpe": "the equity never moved",
+        "adjusted_sharpe": f"fewer than {MIN_SAMPLES_TO_CORRELATE} return samples, or they never moved",
+        "expectancy": "no round trip was closed",
+        "expectancy_r": "no closed round trip lost, so there is no average loss to measure by",
+        "sqn": "fewer than two closed round trips, or all earned the same",
         "profit_factor": "no closed round trip lost"
         if metrics["trades"]
         else "no round trip was closed",

@@ -1,60 +1,107 @@
-"""The metric columns of one backtest, worked out in numpy from its equity curve and round trips.
+"""The metrics of one backtest, worked out from its equity curve and round trips.
 
-The compiled kernel keeps the same numbers online; engines that are not compiled come here.
+The compiled loop keeps the columns of a sweep online; engines that are not compiled come here for
+them (`score`). What a sweep has no columns for is described here for every engine (`details`).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.analysis import metrics
-from workbench.backtest.results import METRIC_COLUMNS
-from workbench.backtest.setting import Costs, sample_ends, samples_a_year, window_days
+from workbench.backtest.kernels import curve_kernel
+from workbench.backtest.results import DETAIL_COLUMNS, METRIC_COLUMNS
+from workbench.backtest.setting import sample_ends, samples_a_year, window_days
+from workbench.core.curve import CURVE
 from workbench.market.candles import Candles
+from workbench.market.timeframes import YEAR_MS
 
 if TYPE_CHECKING:
     import polars as pl
 
+Metrics = dict[str, float | int | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that a curve covers: where return samples end, and how many make a year."""
+
+    ends: np.ndarray
+    days: float
+    samples_a_year: float
+    bars_a_year: float
+
+    @classmethod
+    def of(cls, candles: Candles) -> Span:
+        """Return the span of a window, one bar a candle."""
+        return cls(
+            ends=sample_ends(candles)[candles.first :],
+            days=window_days(candles),
+            samples_a_year=samples_a_year(candles.timeframe),
+            bars_a_year=YEAR_MS / candles.timeframe.mean_ms,
+        )
+
 
 def score(
-    candles: Candles,
-    costs: Costs,
-    equity: np.ndarray,
+    span: Span,
+    cash: float,
+    curve: np.ndarray,
     trades: pl.DataFrame,
     *,
     held: int,
     open_trade: bool,
     fees: float,
-) -> dict[str, float | int | bool | None]:
+) -> Metrics:
     """Return every metric by name, None where it cannot be computed.
 
-    `equity` holds one value a candle of the window, `held` counts the candles with a position,
+    `curve` has the fields equity and cash, one record a bar; `held` counts the bars with a position,
     `fees` are in quote.
     """
-    closed = trades.filter(~trades["is_open"])["pnl"].to_numpy()
-    days = window_days(candles)
-    ends = sample_ends(candles)[candles.first :].astype(bool)
-    returns = metrics.returns_of(costs.cash, equity[ends])
-    yearly = samples_a_year(candles.timeframe)
-    growth = metrics.cagr(float(equity[-1] / costs.cash), days)
-    drawdown = metrics.max_drawdown(costs.cash, equity)
+    closed = profits_of(trades)
+    equity = curve["equity"]
+    returns = metrics.returns_of(cash, equity[span.ends.astype(bool)])
+    growth = metrics.cagr(float(equity[-1] / cash), span.days)
+    drawdown = metrics.max_drawdown(cash, equity)
     values: dict[str, float | int | bool] = {
         "final_equity": float(equity[-1]),
-        "total_return": float(equity[-1] / costs.cash - 1.0),
+        "total_return": float(equity[-1] / cash - 1.0),
         "cagr": growth,
-        "sharpe": metrics.sharpe(returns, yearly),
-        "sortino": metrics.sortino(returns, yearly),
+        "sharpe": metrics.sharpe(returns, span.samples_a_year),
+        "sortino": metrics.sortino(returns, span.samples_a_year),
         "calmar": metrics.calmar(growth, drawdown),
         "max_drawdown": drawdown,
         "trades": len(closed),
         "open_trade": open_trade,
         "win_rate": metrics.win_rate(closed),
         "profit_factor": metrics.profit_factor(closed),
-        "exposure": held / len(candles),
+        "exposure": held / len(equity),
         "fees": fees,
-        "bars": len(candles),
+        "bars": len(equity),
     }
-    return {n: None if math.isnan(values[n]) else values[n] for n in METRIC_COLUMNS}
+    plain = {n: None if math.isnan(values[n]) else values[n] for n in METRIC_COLUMNS}
+    return plain | details(span, cash, curve, trades)
+
+
+def details(span: Span, cash: float, curve: np.ndarray, trades: pl.DataFrame) -> Metrics:
+    """Return the metrics that a sweep has no columns for, None where one cannot be computed."""
+    out = np.zeros(1, CURVE)
+    curve_kernel()(
+        cash,
+        np.ascontiguousarray(curve["equity"]),
+        np.ascontiguousarray(curve["cash"]),
+        np.ascontiguousarray(span.ends, np.int8),
+        profits_of(trades),
+        (span.samples_a_year, span.bars_a_year),
+        out,
+    )
+    found = {name: float(out[name][0]) for name in DETAIL_COLUMNS}
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+
+
+def profits_of(trades: pl.DataFrame) -> np.ndarray:
+    """Return the profits of the closed round trips, in quote."""
+    return np.ascontiguousarray(trades.filter(~trades["is_open"])["pnl"].to_numpy(), np.float64)

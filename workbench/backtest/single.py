@@ -14,6 +14,7 @@ from workbench.backtest.results import (
     reasons_for,
 )
 from workbench.backtest.round_trips import round_trips
+from workbench.backtest.scorecard import Span, details
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import (
     Costs,
@@ -55,8 +56,13 @@ def backtest(
     )  # fmt: skip
     if rows["error"][0] != ERROR_NONE:
         raise UsageError(f"{spec.name} wrote {ERRORS[int(rows['error'][0])]}; mend its decide")
-    metrics = metrics_of(rows[0])
     frame = fills_frame(fills[:count], candles)
+    trades = round_trips(
+        frame,
+        step=rules.step_e8 / SCALE if rules else 0.0,
+        last_close=float(candles.window["close"][-1]),
+    )
+    metrics = metrics_of(rows[0]) | details(Span.of(candles), costs.cash, curve, trades)
     return BacktestResult(
         spec=spec,
         params=spec.values(record[0]),
@@ -66,11 +72,7 @@ def backtest(
         metrics=metrics,
         reasons=reasons_for(metrics, candles),
         fills=frame,
-        trades=round_trips(
-            frame,
-            step=rules.step_e8 / SCALE if rules else 0.0,
-            last_close=float(candles.window["close"][-1]),
-        ),
+        trades=trades,
         equity=equity_frame(curve, candles, costs),
         pending=bool(rows["pending"][0]),
         data_sha256=sha256_of(candles.records[int(warm[0]) :]),

@@ -8,10 +8,17 @@ from typing import Final
 MISSING: Final = "–"
 MINUS: Final = "\N{MINUS SIGN}"
 RATIOS: Final = frozenset(
-    {"total_return", "holding_return", "cagr", "max_drawdown", "win_rate", "exposure"}
-)
+    {
+        "total_return", "holding_return", "cagr", "max_drawdown", "win_rate", "exposure",
+        "capital_exposure",
+    }
+)  # fmt: skip
 
-NAMES: Final = {"cagr": "CAGR", "sharpe": "Sharpe", "sortino": "Sortino", "calmar": "Calmar"}
+NAMES: Final = {
+    "cagr": "CAGR", "sharpe": "Sharpe", "sortino": "Sortino", "calmar": "Calmar", "sqn": "SQN",
+    "bar_sharpe": "Sharpe per bar", "adjusted_sharpe": "Sharpe after Lo",
+    "expectancy_r": "Expectancy in R",
+}  # fmt: skip
 
 
 def spoken(name: str) -> str:
