@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 import pytest
 
 from tests.data.conftest import JANUARY_2024_MS, candle_frame
+from tests.data.unprivileged import run_workbench
 from workbench.data import Places, available, load, load_frame, source_of
 from workbench.data import places as places_module
 from workbench.data.files import parts_in
@@ -312,11 +312,12 @@ def test_an_installed_wheel_looks_for_no_shared_folder(
         places_module.checkout_root.cache_clear()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_folder_without_permission_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0)
-    with pytest.raises(UsageError, match="read permission"):
-        load("BTCUSDT", "1h", places=Places(tmp_path / "locked", None, None))
+    named = {"WORKBENCH_DATA": str(tmp_path / "locked")}
+    done = run_workbench("data", "list", cwd=tmp_path, unprivileged=True, env=named)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: locked: Permission denied; give the folder read permission\n"
 
 
 def test_recorded_hours_load_with_their_gaps(shared_data: Path) -> None:

@@ -117,7 +117,10 @@ def test_bad_candles_are_refused_and_leave_the_store_as_it_was(tmp_path: Path) -
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "candles").write_text("a file where a folder belongs")
-    with pytest.raises(DataError, match=r"BTCUSDT 1h: the store cannot be written .*--store"):
+    with pytest.raises(
+        DataError,
+        match=r"BTCUSDT 1h: the store cannot be written: .*where a folder belongs.*--store",
+    ):
         series_in(tmp_path).add(candle_frame(3), collected_ms=0)
 
 

@@ -26,12 +26,28 @@ def replace_bytes(path: Path, content: bytes) -> None:
         _sync(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise DataError(_mend(path, error)) from None
+        what = f"{path.name} could not be written"
+        raise DataError(mended(what, error)) from None
 
 
 def replace_text(path: Path, text: str) -> None:
     """Put text in the place of a file in one step."""
     replace_bytes(path, text.encode("utf-8"))
+
+
+def mended(what: str, error: OSError) -> str:
+    """Return what could not be written and why, with the mend."""
+    what = f"{what}: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"{what}; free some disk space and run the same command again, it goes on where it was"
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return (
+            f"{what}; a file stands where a folder belongs: move it, or name another with --store"
+        )
+    folder = f" {Path(error.filename).parent.name}" if isinstance(error.filename, str) else ""
+    return f"{what}; give yourself write permission on the folder{folder}, or name another with --store"
 
 
 def _sync(path: Path) -> None:
@@ -40,14 +56,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _mend(path: Path, error: OSError) -> str:
-    what = f"{path.name} could not be written: {error.strerror or error}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"{what}; free some disk space and run the same command again, it goes on where it was"
-        )
-    return (
-        f"{what}; give yourself write permission on the folder {path.parent.name}, or name another"
-    )

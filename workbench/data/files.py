@@ -8,6 +8,7 @@ the file's size and time of change stay.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -107,16 +108,17 @@ def interval_folder(timeframe: Timeframe) -> str:
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder.name}: no such folder; name one that holds candle files")
-    try:
-        return sorted(
-            path
-            for path in folder.rglob("*")
-            if path.suffix in suffixes and not path.name.startswith(".") and path.is_file()
-        )
-    except OSError as error:
-        raise UsageError(
-            f"{folder.name}: {error.strerror}; give the folder read permission"
-        ) from None
+    return sorted(
+        Path(inside, name)
+        for inside, _, names in os.walk(folder, onerror=_refuse_unreadable)
+        for name in names
+        if name.endswith(suffixes) and not name.startswith(".")
+    )
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    name = Path(str(error.filename)).name
+    raise UsageError(f"{name}: {error.strerror}; give the folder read permission") from None
 
 
 def _raw(path: Path) -> pl.LazyFrame:

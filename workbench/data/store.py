@@ -240,10 +240,8 @@ class StoredSeries:
             self.folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise DataError(
-                f"{self.symbol} {self.timeframe}: the store cannot be written ({error.strerror}); "
-                "give yourself write permission on it, or name another folder with --store"
-            ) from None
+            what = f"{self.symbol} {self.timeframe}: the store cannot be written"
+            raise DataError(atomic.mended(what, error)) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             for left in self.folder.glob(f"{atomic.TEMPORARY}*"):
