@@ -25,7 +25,7 @@ _METHODS = """
     myFilters myPreventedMatches openOrderLists.status order.amend.keepPriority order.amendments
     order.cancelReplace orderList.cancel orderList.place orderList.place.oco orderList.place.opo
     orderList.place.opoco orderList.place.oto orderList.place.otoco orderList.status referencePrice
-    referencePrice.calculation session.logout session.status sor.order.place sor.order.test ticker
+    referencePrice.calculation sor.order.place sor.order.test ticker
     ticker.tradingDay trades.aggregate trades.historical
 """
 

@@ -137,7 +137,7 @@ def open_exchange() -> Opener:
         candles = candles or made_up()
         venue = Venue(
             settings,
-            Accounts(generate(settings.accounts)),
+            Accounts(generate(settings.accounts, settings.key_kinds)),
             {SYMBOL: (instrument(SYMBOL), Tape(candles), candles.first)},
         )
         exchange = Exchange(venue, SystemClock(), candles.source)
