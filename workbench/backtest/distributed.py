@@ -11,6 +11,7 @@ refuses the batch, since its numbers could differ unseen.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def _run_on(client: Client, numbers: Iterator[int], work: Callable[[int], Work])
                 queue.add(_submit(client, number, work, running, series))
                 break
     finally:
-        if running:
+        if running and client.status == "running":  # a closed client has let go of its work itself
             client.cancel(list(running), force=True)
 
 
@@ -102,14 +103,15 @@ def _submit(
     series: dict[tuple[object, ...], Future],
 ) -> Future:
     candles, batch = work(number)
-    key = (candles.symbol, candles.timeframe, candles.first, len(candles.records))
-    if key not in series:
-        series.clear()  # batches come series by series; what is under way holds on to its own
-        series[key] = client.submit(_receive, candles, pure=False, retries=TRIES)
     spec = batch.spec
     strategy = (spec.name, spec.sha, spec.text)
     parcel = _Parcel(strategy, engine_sha(), batch.params, batch.costs, batch.all_history)
-    future = client.submit(_run_parcel, series[key], parcel, pure=False, retries=TRIES)
+    key = (candles.symbol, candles.timeframe, candles.first, len(candles.records))
+    with _told_in_one_line():
+        if key not in series:
+            series.clear()  # batches come series by series; what is under way holds on to its own
+            series[key] = client.submit(_receive, candles, pure=False, retries=TRIES)
+        future = client.submit(_run_parcel, series[key], parcel, pure=False, retries=TRIES)
     running[future] = number
     return future
 
@@ -132,8 +134,15 @@ def _run_parcel(candles: Candles, parcel: _Parcel) -> pl.DataFrame | None:
 
 
 def _rows_of(future: Future) -> pl.DataFrame | None:
-    try:
+    with _told_in_one_line():
         rows: pl.DataFrame | None = future.result()
+    return rows
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    try:
+        yield
     except WorkbenchError:
         raise
     except Exception as error:  # of Dask, or of a worker without the workbench
@@ -141,4 +150,3 @@ def _rows_of(future: Future) -> pl.DataFrame | None:
             f"the cluster could not run a batch: {type(error).__name__}: {error}; look at the workers' "
             "logs, mend that, and run again"
         ) from error
-    return rows
