@@ -8,7 +8,7 @@ All three draw from the values of a grid's axes, so a parameter never leaves wha
              growing part of the window and is pruned where it lies below the median of the others
 
 The result is a sweep's, with four columns more: `trial` (in order), `state` (complete, pruned,
-invalid), `stages` (how many parts of the window it ran) and `value` (the metric where it stopped). A
+invalid, error), `stages` (how many parts of the window it ran) and `value` (the metric where it stopped). A
 search that forgets its failures would make its best look better than it is.
 """
 
@@ -220,7 +220,11 @@ def _with_all_trials(
     )
     ran_rows = result.frame.drop(names).with_columns(pl.Series("trial", np.flatnonzero(ran)))
     frame = tried.join(ran_rows, on="trial", how="left", maintain_order="left")
-    frame = frame.with_columns(value=pl.col(metric).cast(pl.Float64))
+    failed = pl.col("error").is_not_null()
+    frame = frame.with_columns(
+        value=pl.col(metric).cast(pl.Float64),
+        state=pl.when(failed).then(pl.lit("error")).otherwise(pl.col("state")),
+    )
     return replace(result, rows=frame, invalid_combinations=sum(one == "invalid" for one in states))
 
 
