@@ -51,6 +51,7 @@ def exchange(
     keys_file: Annotated[
         Path | None, typer.Option(help="Keys to use again; made (0600) where there is none.")
     ] = None,
+    faults: Annotated[Path | None, typer.Option(help="Plan of faults and changes, TOML.")] = None,
     ephemeral: Annotated[bool, typer.Option(help="Stop when standard input closes.")] = False,
 ) -> None:
     """Serve Binance spot on this machine: REST, streams and WebSocket API over recorded candles."""
@@ -95,6 +96,7 @@ def exchange(
         key_kinds=parse_kinds(key_types),
         lenient=lenient,
         keys_file=keys_file,
+        fault_plan=faults,
         port=port,
     )
     asyncio.run(_serve(settings, as_json=as_json, ephemeral=ephemeral))

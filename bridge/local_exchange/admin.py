@@ -8,9 +8,10 @@ from dataclasses import asdict
 
 from aiohttp import web
 
+from bridge.local_exchange.conditions import parse_change
 from bridge.local_exchange.exchange import Exchange
 from bridge.local_exchange.faults import parse_fault
-from bridge.local_exchange.settings import Pace
+from bridge.local_exchange.settings import Pace, parse_balances
 from bridge.local_exchange.shapes import Json, Object
 from workbench.errors import UsageError
 from workbench.market.instruments import from_e8
@@ -31,6 +32,9 @@ class Admin:
             web.get("/admin/faults", self.list_faults),
             web.post("/admin/faults", self.add_faults),
             web.delete("/admin/faults", self.clear_faults),
+            web.get("/admin/conditions", self.list_conditions),
+            web.post("/admin/conditions", self.change_conditions),
+            web.post("/admin/deposit", self.deposit),
         ]
 
     async def advance(self, request: web.Request) -> web.Response:
@@ -103,6 +107,36 @@ class Admin:
         await self._body(request)
         self._exchange.faults.clear()
         return web.json_response([])
+
+    async def list_conditions(self, request: web.Request) -> web.Response:
+        """Return the conditions in force."""
+        await self._body(request)
+        exchange = self._exchange
+        return web.json_response(exchange.conditions.listed(exchange.venue))
+
+    async def change_conditions(self, request: web.Request) -> web.Response:
+        """Skew the clock, go into maintenance, halt a symbol, change its filters, wipe everything."""
+        body = await self._body(request)
+        exchange = self._exchange
+        try:
+            exchange.change(parse_change(body, list(exchange.venue.replays)))
+        except UsageError as error:
+            return _problem(422, str(error))
+        return web.json_response(exchange.conditions.listed(exchange.venue))
+
+    async def deposit(self, request: web.Request) -> web.Response:
+        """Credit an account from outside: {"account": "account-1", "asset", "amount"}."""
+        body = await self._body(request)
+        venue = self._exchange.venue
+        named = {account.name: account for account in venue.accounts.all}
+        if not isinstance(body, dict) or body.get("account") not in named:
+            return _problem(422, f"account must be one of {' '.join(named)}")
+        try:
+            ((asset, amount_e8),) = parse_balances(f"{body.get('asset')}={body.get('amount')}")
+        except (UsageError, ValueError) as error:
+            return _problem(422, str(error))
+        venue.deposit(named[str(body["account"])], asset, amount_e8)
+        return web.json_response({"asset": asset, "amount": from_e8(amount_e8)})
 
     async def _body(self, request: web.Request) -> Json:
         sent = request.headers.get("X-Admin-Token", "")

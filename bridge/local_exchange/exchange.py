@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from bridge.clock import Clock
 from bridge.local_exchange.accounts import Account
+from bridge.local_exchange.conditions import Change, Conditions, Plan, read_plan
 from bridge.local_exchange.connections import Connection
 from bridge.local_exchange.endpoints import Endpoint
 from bridge.local_exchange.faults import FaultPlan
@@ -50,6 +51,26 @@ class Caller:
 
 
 @dataclass(slots=True)
+class SkewedClock:
+    """The machine's clock as the exchange believes it to be."""
+
+    clock: Clock
+    conditions: Conditions
+
+    def wall_ms(self) -> int:
+        """Return milliseconds since 1970 UTC, with the skew that was planned."""
+        return self.clock.wall_ms() + self.conditions.skew_ms
+
+    def elapsed(self) -> float:
+        """Return seconds since some fixed moment."""
+        return self.clock.elapsed()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self.clock.sleep(seconds)
+
+
+@dataclass(slots=True)
 class Exchange:
     """The venue with its clock, limits, faults, streams and open connections."""
 
@@ -59,15 +80,32 @@ class Exchange:
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     faults: FaultPlan = field(default_factory=FaultPlan)
     open_sockets: dict[Connection, Subscriber | ApiSession] = field(default_factory=dict)
+    conditions: Conditions = field(default_factory=Conditions)
+    plan: Plan = field(default_factory=Plan)
     limits: Limits = field(init=False)
     streams: Streams = field(init=False)
     users: UserStreams = field(init=False)
 
     def __post_init__(self) -> None:
         self.limits = Limits(self.venue.settings.limits)
-        self.streams = Streams(self.venue, self.clock)
+        self.clock = SkewedClock(self.clock, self.conditions)
+        self.streams = Streams(self.venue, self.clock, self.faults)
         self.users = UserStreams(self.venue, self.faults)
         self.venue.listener = self
+        if self.venue.settings.fault_plan:
+            self.plan = read_plan(self.venue.settings.fault_plan, list(self.venue.replays))
+            for fault in self.plan.faults:
+                self.faults.add(fault)
+
+    def change(self, change: Change) -> None:
+        """Put a change of conditions into force."""
+        before = self.conditions.maintenance
+        self.conditions.apply(change, self.venue)
+        self.users.silent = self.conditions.silent
+        for symbol, _ in change.filters:
+            self.venue.replays[symbol].stand()
+        if self.conditions.maintenance and not before:
+            self.shut_down()
 
     def shut_down(self) -> None:
         """Tell every socket that the exchange goes down, and close it."""
@@ -82,6 +120,10 @@ class Exchange:
     def on_print(self, symbol: str, played: Played) -> None:
         """Pass a print on to the market streams."""
         self.streams.on_print(symbol, played)
+
+    def on_deposit(self, account: str, asset: str, change_e8: int, now_ms: int) -> None:
+        """Pass a deposit on to its user."""
+        self.users.on_deposit(account, asset, change_e8, now_ms)
 
     def on_reports(self, reports: tuple[Report, ...], now_ms: int) -> None:
         """Pass order reports on to their users, and what they did to the book to the streams."""

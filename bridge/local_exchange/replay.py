@@ -41,8 +41,8 @@ class Replay:
         self.tape = tape
         self.played = int(tape.first[first_candle])
         self.candle = first_candle  # the candle that the last print belongs to
+        self.halted = False
         self._engine = engine
-        self._instrument = engine.instrument(tape.symbol)
         self._slippage_bps = slippage_bps
         self.last: Print  # the print that the market stands at
         self.now_ms: int  # market time: that of the last print
@@ -73,13 +73,22 @@ class Replay:
         printed, symbol = self.tape.print_at(self.played - 1), self.tape.symbol
         self.last, self.now_ms = printed, printed.time_ms
         filled = self._engine.walk(symbol, [printed.price_e8], printed.quantity_e8, printed.time_ms)
-        price, tick = printed.price_e8 / SCALE, self._instrument.tick_e8
-        bid = max(1, sell_ticks(price, self._slippage_bps, tick))
-        ask = max(bid, buy_ticks(price, self._slippage_bps, tick))
-        passed = self._engine.stand_at(symbol, bid, ask, self._depth(ask), printed.time_ms)
+        passed = self.stand()
         opens = self.played == self.tape.first[self.candle] + 1
         return Played(symbol, printed, bool(opens), bool(self.closed), filled + passed)
 
-    def _depth(self, ticks: int) -> int:
-        volume_lots = int(self.tape.candle_volume_e8[self.candle]) // self._instrument.step_e8
-        return max(volume_lots, DEEP_QUOTE_E8 // (ticks * self._instrument.unit_e8), 1)
+    def move_to(self, engine: MatchingEngine) -> None:
+        """Go on printing into another engine, at the same point of the tape."""
+        self._engine = engine
+        self._engine.walk(self.tape.symbol, [self.last.price_e8], 0, self.now_ms)
+        self.stand()
+
+    def stand(self) -> tuple[Report, ...]:
+        """Let the market stand around the last print."""
+        instrument = self._engine.instrument(self.tape.symbol)
+        price, tick = self.last.price_e8 / SCALE, instrument.tick_e8
+        bid = max(1, sell_ticks(price, self._slippage_bps, tick))
+        ask = max(bid, buy_ticks(price, self._slippage_bps, tick))
+        volume_lots = int(self.tape.candle_volume_e8[self.candle]) // instrument.step_e8
+        depth = max(volume_lots, DEEP_QUOTE_E8 // (ask * instrument.unit_e8), 1)
+        return self._engine.stand_at(self.tape.symbol, bid, ask, depth, self.now_ms)

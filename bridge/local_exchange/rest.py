@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from aiohttp import web
 
 from bridge.local_exchange.accounts import Account
 from bridge.local_exchange.endpoints import BY_ROUTE, RETIRED, Endpoint
 from bridge.local_exchange.exchange import Caller, Exchange, http_status, operate
-from bridge.local_exchange.faults import Do, Fault, When
+from bridge.local_exchange.faults import PAGE, Do, Fault, When
 from bridge.local_exchange.limits import LimitExceeded
 from bridge.local_exchange.parameters import parse_query
 from bridge.local_exchange.security import rest_payload
@@ -23,6 +24,10 @@ GONE = (
     "<center><h1>410 Gone</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 NOT_FOUND = "<html><body><h1>404 Not Found</h1></body></html>\n"
+UNAVAILABLE = "<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>\n"
+JSON = "application/json"
+PATIENCE_MS = 1_000  # how long an answer waits for the next one to overtake it
+APPLIED = frozenset({Do.DELAY, Do.DUP, Do.REORDER})  # faults of requests that are applied
 UNSUPPORTED = Rejected(-1020, "This operation is not supported.")
 
 
@@ -31,19 +36,42 @@ class Rest:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._answered = asyncio.Event()  # pulses with every answer
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request, through the faults that were planned for it."""
+        """Answer one request, through the fault that was planned for it."""
         body = await request.read()
+        if self._exchange.conditions.maintenance:
+            return web.Response(status=503, text=UNAVAILABLE, content_type="text/html")
         fault = self._exchange.faults.arrive(f"{request.method} {request.path}")
-        if fault and fault.when is When.BEFORE:
-            answer = await _suffer(fault, request)
-            if answer is not None:
-                return answer
-        response = self._respond(request, body)
-        if fault and fault.when is When.AFTER:
-            return await _suffer(fault, request) or response
+        if fault is None:
+            response = self._respond(request, body)
+        else:
+            response = await self._suffer(fault, request, body)
+        if fault is None or fault.do is not Do.REORDER:
+            self._answered.set()
+            self._answered.clear()
         return response
+
+    async def _suffer(self, fault: Fault, request: web.Request, body: bytes) -> web.Response:
+        """Act a fault out: instead of the request, around it, or on its answer."""
+        if fault.when is When.BEFORE and fault.do not in APPLIED:
+            return await staged(fault, request, None)
+        if fault.do is Do.DELAY and fault.when is When.BEFORE:
+            await asyncio.sleep(fault.ms / 1000)
+        response = self._respond(request, body)
+        if fault.do is Do.DELAY:
+            if fault.when is When.AFTER:
+                await asyncio.sleep(fault.ms / 1000)
+            return response
+        if fault.do is Do.DUP:
+            self._respond(request, body)
+            return response
+        if fault.do is Do.REORDER:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._answered.wait(), (fault.ms or PATIENCE_MS) / 1000)
+            return response
+        return await staged(fault, request, response)
 
     def _respond(self, request: web.Request, body: bytes) -> web.Response:
         if request.path.startswith(RETIRED):
@@ -94,14 +122,27 @@ class Rest:
             response.headers["X-MBX-ORDER-COUNT-1D"] = str(day)
 
 
-async def _suffer(fault: Fault, request: web.Request) -> web.Response | None:
-    """Act a fault out; None where the request then goes on as if nothing had been."""
-    if fault.do is Do.DELAY:
-        await asyncio.sleep(fault.ms / 1000)
-        return None
+async def staged(fault: Fault, request: web.Request, response: web.Response | None) -> web.Response:
+    """Return what a client gets instead of an answer, or of nothing where there is none."""
     if fault.do is Do.STATUS:
-        return web.Response(status=fault.status, text=fault.body, content_type="application/json")
-    if request.transport is not None:
+        return web.Response(status=fault.status, text=fault.body, content_type=JSON)
+    if fault.do is Do.BODY:
+        return web.Response(text=fault.body, content_type=JSON)
+    if fault.do is Do.HTML:
+        return web.Response(status=502, text=PAGE, content_type="text/html")
+    if fault.do is Do.CLOSE and response is not None:
+        response.force_close()
+        return response
+    assert request.transport is not None
+    if fault.do is Do.HALF_BODY:
+        body = response.body if response is not None else fault.body.encode()
+        assert isinstance(body, bytes)
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+        request.transport.write(head.encode() + body[: len(body) // 2])
+        request.transport.close()
+    elif fault.do is Do.CLOSE:
+        request.transport.close()
+    else:
         request.transport.abort()
     return web.Response(status=500)
 

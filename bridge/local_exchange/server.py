@@ -19,6 +19,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.local_exchange import market_route, pace
 from bridge.local_exchange.accounts import Accounts, from_file, generate
 from bridge.local_exchange.admin import Admin
+from bridge.local_exchange.conditions import Change
 from bridge.local_exchange.exchange import Exchange
 from bridge.local_exchange.markets import load_market, rules_note
 from bridge.local_exchange.rest import Rest
@@ -117,6 +118,8 @@ async def listening(exchange: Exchange) -> AsyncIterator[Running]:
                 "pass --port 0 for a free one"
             ) from None
         tasks.append(asyncio.create_task(_flush_streams(exchange)))
+        for after_s, change in exchange.plan.changes:
+            tasks.append(asyncio.create_task(_change_conditions(exchange, after_s, change)))
         if settings.pace is Pace.TIME:
             player = asyncio.create_task(pace.run(exchange.venue, exchange.clock))
             tasks.append(player)
@@ -126,6 +129,12 @@ async def listening(exchange: Exchange) -> AsyncIterator[Running]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+
+
+async def _change_conditions(exchange: Exchange, after_s: float, change: Change) -> None:
+    """Put a planned change into force when its time has come."""
+    await exchange.clock.sleep(after_s)
+    exchange.change(change)
 
 
 async def _flush_streams(exchange: Exchange) -> None:

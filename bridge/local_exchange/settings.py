@@ -53,6 +53,7 @@ class Settings:
     limits: LimitRules = field(default_factory=LimitRules)
     lenient: bool = False  # session.logon with any key
     keys_file: Path | None = None
+    fault_plan: Path | None = None
     port: int = 0
     sockets: SocketRules = field(default_factory=SocketRules)
 

@@ -35,6 +35,8 @@ class StreamSockets:
     async def _serve(
         self, request: web.Request, names: list[str], *, combined: bool
     ) -> web.StreamResponse:
+        if self._exchange.conditions.maintenance:
+            return web.Response(status=503, text="maintenance")
         try:
             microseconds = asks_microseconds(request.query.get("timeUnit"))
             self._refuse_any(names)

@@ -7,12 +7,14 @@ print flushes every feed that it changed.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bridge.clock import Clock
 from bridge.local_exchange.connections import Connection, frame_of
+from bridge.local_exchange.faults import Do, FaultPlan
 from bridge.local_exchange.feeds import Event, Feed, open_feed
 from bridge.local_exchange.replay import Played
 from bridge.local_exchange.settings import Pace
@@ -43,14 +45,16 @@ class _Channel:
     feed: Feed
     listeners: dict[Subscriber, None] = field(default_factory=dict)
     sent_at: float = -1e9
+    held: list[Event] = field(default_factory=list)  # frames that a fault holds back
 
 
 class Streams:
     """The hub between the venue and everybody who listens to market data."""
 
-    def __init__(self, venue: Venue, clock: Clock) -> None:
+    def __init__(self, venue: Venue, clock: Clock, faults: FaultPlan) -> None:
         self._venue = venue
         self._clock = clock
+        self._faults = faults
         self._channels: dict[str, _Channel] = {}
         self._of_symbol: dict[str, dict[str, _Channel]] = defaultdict(dict)
         self._waiting: dict[_Channel, None] = {}
@@ -131,12 +135,36 @@ class Streams:
     def _publish(self, channel: _Channel, events: Iterable[Event], now_s: float) -> None:
         for event in events:
             channel.sent_at = now_s
-            forms: dict[tuple[bool, bool], bytes] = {}
+            if self._faults.empty or not self._suffers(channel, event):
+                self._send(channel, event)
+                while channel.held:
+                    self._send(channel, channel.held.pop(0))
+
+    def _suffers(self, channel: _Channel, event: Event) -> bool:
+        """Act out the fault planned for a frame; whether it is not to be sent as usual."""
+        fault = self._faults.arrive(f"STREAM {channel.name.text}")
+        if fault is None:
+            return False
+        if fault.do is Do.REORDER:
+            channel.held.append(event)
+        elif fault.do is Do.DELAY:
+            loop = asyncio.get_running_loop()
+            loop.call_later(fault.ms / 1000, self._send, channel, event)
+        elif fault.do is Do.DUP:
+            self._send(channel, event)
+        elif fault.do is Do.CLOSE:
+            self._send(channel, event)
             for subscriber in channel.listeners:
-                form = (subscriber.combined, subscriber.microseconds)
-                if form not in forms:
-                    forms[form] = _frame(channel.name.text, event, *form)
-                subscriber.connection.send_frame(forms[form])
+                subscriber.connection.close()
+        return fault.do is not Do.DUP
+
+    def _send(self, channel: _Channel, event: Event) -> None:
+        forms: dict[tuple[bool, bool], bytes] = {}
+        for subscriber in channel.listeners:
+            form = (subscriber.combined, subscriber.microseconds)
+            if form not in forms:
+                forms[form] = _frame(channel.name.text, event, *form)
+            subscriber.connection.send_frame(forms[form])
 
 
 def _frame(name: str, event: Event, combined: bool, microseconds: bool) -> bytes:

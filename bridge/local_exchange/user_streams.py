@@ -33,6 +33,7 @@ class UserStreams:
         self._given: dict[ApiSession, int] = defaultdict(int)
         self._held: dict[str, list[Object]] = defaultdict(list)
         self.executions = 0
+        self.silent = False  # subscriptions stay, nothing is said
 
     def subscribe(self, session: ApiSession, account: Account) -> int:
         """Send an account's events to a connection; return the subscription's number."""
@@ -143,5 +144,7 @@ class UserStreams:
                 session.connection.close()
 
     def _deliver(self, account: str, event: Object) -> None:
+        if self.silent:
+            return
         for session, number in list(self._listeners[account].items()):
             session.send_event(event, number)

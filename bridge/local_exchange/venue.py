@@ -20,6 +20,9 @@ from workbench.execution.orders import NewOrder, OrderResult, Report
 from workbench.market.instruments import Instrument
 
 RATE_PER_BPS_E8 = 10_000
+TRADING = "TRADING"
+PRINTING = (TRADING, "CANCEL_ONLY")
+STATUSES = (*PRINTING, "HALT", "BREAK")
 
 
 class Listener(Protocol):
@@ -27,6 +30,9 @@ class Listener(Protocol):
 
     def on_print(self, symbol: str, played: Played) -> None:
         """A print was made and the market stands around it."""
+
+    def on_deposit(self, account: str, asset: str, change_e8: int, now_ms: int) -> None:
+        """Money came in from outside."""
 
     def on_reports(self, reports: tuple[Report, ...], now_ms: int) -> None:
         """Orders took steps; in order."""
@@ -46,18 +52,15 @@ class Venue:
         self.accounts = accounts
         self.listener = listener
         self.updates = dict.fromkeys(markets, 1)  # how often each symbol's book was renewed
-        rate_e8 = round(settings.fee_bps * RATE_PER_BPS_E8)
-        instruments = {symbol: instrument for symbol, (instrument, _, _) in markets.items()}
-        self.engine = MatchingEngine(instruments, rate_e8, rate_e8)
+        self.epoch = 1  # how often the exchange began anew
+        self.engine = self._fresh({symbol: rules for symbol, (rules, _, _) in markets.items()})
         self.replays = {
             symbol: Replay(
                 tape, self.engine, first_candle=first, slippage_bps=settings.slippage_bps
             )
             for symbol, (_, tape, first) in markets.items()
         }
-        for account in accounts.all:
-            for asset, amount_e8 in settings.balances:
-                self.engine.deposit(account.name, asset, amount_e8)
+        self._endow()
 
     @property
     def ended(self) -> bool:
@@ -74,6 +77,33 @@ class Venue:
         self.engine.instrument(symbol)
         return self.replays[symbol]
 
+    def status(self, symbol: str) -> str:
+        """Return whether a symbol is traded."""
+        return self.engine.floor.rule(symbol).status
+
+    def set_status(self, symbol: str, status: str) -> None:
+        """Halt a symbol, or let it trade again; one that is halted makes no prints either."""
+        floor = self.engine.floor
+        floor.rules[symbol] = replace(floor.rule(symbol), status=status)
+        self.replays[symbol].halted = status not in PRINTING
+
+    def deposit(self, account: Account, asset: str, amount_e8: int) -> None:
+        """Credit an account from outside."""
+        self.engine.deposit(account.name, asset, amount_e8)
+        if self.listener:
+            self.listener.on_deposit(account.name, asset, amount_e8, self.now_ms)
+
+    def wipe(self) -> None:
+        """Begin anew as the testnet does: no orders, no trades, the first balances; keys stay."""
+        self.epoch += 1
+        rules = self.engine.floor.rules
+        self.engine = self._fresh(self.engine.instruments)
+        self.engine.floor.rules.update(rules)
+        self._endow()
+        for symbol, replay in self.replays.items():
+            replay.move_to(self.engine)
+            self.updates[symbol] += 1
+
     def play(self, symbol: str) -> Played:
         """Make a symbol's next print."""
         played = self.replays[symbol].play()
@@ -86,7 +116,7 @@ class Venue:
     def advance(self, symbol: str) -> None:
         """Play a symbol's candle to its close and stand at the next open, or at the end."""
         replay = self.replay(symbol)
-        while not replay.ended and not self.play(symbol).opens:
+        while not (replay.ended or replay.halted) and not self.play(symbol).opens:
             pass
 
     def place(self, new: NewOrder) -> OrderResult:
@@ -112,6 +142,15 @@ class Venue:
         """Return 22 letters and digits that depend on the seed and the parts alone."""
         text = "/".join(map(str, (self.settings.seed, *parts)))
         return hashlib.sha256(text.encode()).hexdigest()[:22]
+
+    def _fresh(self, instruments: Mapping[str, Instrument]) -> MatchingEngine:
+        rate_e8 = round(self.settings.fee_bps * RATE_PER_BPS_E8)
+        return MatchingEngine(instruments, rate_e8, rate_e8)
+
+    def _endow(self) -> None:
+        for account in self.accounts.all:
+            for asset, amount_e8 in self.settings.balances:
+                self.engine.deposit(account.name, asset, amount_e8)
 
     def _tell(self, reports: tuple[Report, ...], now_ms: int) -> None:
         for symbol in {report.order.symbol for report in reports}:

@@ -39,6 +39,8 @@ class WsApi:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer the requests of one connection until it closes."""
         exchange, wall_ms = self._exchange, self._exchange.clock.wall_ms()
+        if exchange.conditions.maintenance:
+            return web.Response(status=503, text="maintenance")
         try:
             microseconds = asks_microseconds(request.query.get("timeUnit"))
             exchange.limits.connect(wall_ms)

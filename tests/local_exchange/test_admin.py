@@ -115,7 +115,8 @@ async def test_a_planned_delay_only_delays(local: Local) -> None:
         {"match": "POST /x", "do": "explode"},
         {"match": "POST /x", "do": "drop", "nht": 1},
         {"match": "POST /x", "do": "drop", "nth": -1},
-        {"match": "WS order.place", "do": "delay", "ms": 5},
+        {"match": "EVENT executionReport", "do": "half_body"},
+        {"match": "POST /x", "do": "drop", "nth": 0},
         "drop",
     ],
 )
