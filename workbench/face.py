@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from workbench.backtest import single
+from workbench.backtest.exits import ExitsForm
 from workbench.backtest.grids import Grid
 from workbench.backtest.market_model import AT_ONCE, MarketModel, OrderKind
 from workbench.backtest.results import BacktestResult, SweepResult
@@ -19,6 +21,7 @@ from workbench.backtest.setting import (
     DEFAULT_SLIPPAGE_BPS,
     Costs,
     Filters,
+    Guards,
 )
 from workbench.backtest.study import run_study
 from workbench.backtest.study_plan import ParameterForm, StudyPlan, WindowForm
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "Study", "backtest", "candles_of", "load", "study", "sweep"]
 
+GuardsForm = Guards | Mapping[str, float] | None
 ENGINES = ("kernel", "event", "backtrader")
 
 
@@ -85,6 +89,9 @@ def backtest(
     volume_share: float | None = None,
     orders: OrderKind = "market",
     maker_fee_bps: float | None = None,
+    exits: ExitsForm = None,
+    guards: GuardsForm = None,
+    fine: Candles | pl.DataFrame | None = None,
     **params: Number,
 ) -> Run:
     """Backtest one parameter set: signal at the close, fill at the next open, costs on.
@@ -93,24 +100,31 @@ def backtest(
     "backtrader" (for cross-checking). `filters` are the exchange's, and "none" for backtrader, which
     has none. The event engine alone knows orders that reach the market later (`latency_ms`), get at
     most a share of the volume (`volume_share`), or rest as "limit" orders and pay `maker_fee_bps`.
+    `exits` protect the position, whatever the strategy: {"stop": "2%", "take_profit": "3atr",
+    "time_stop": 48}; `guards` hold back buys or scale them: {"trades_a_day": 2, "drawdown": 0.2}; `fine`
+    is a finer series that tells which of two exits came first in a candle.
     Raises UsageError for bad parameters, DataError for candles that cannot be traded.
     """
     filters = filters or ("none" if engine == "backtrader" else "exchange")
-    costs = Costs(fee_bps, slippage_bps, cash, filters)
+    costs = Costs(fee_bps, slippage_bps, cash, filters, Guards.of(guards))
     model = MarketModel(latency_ms, volume_share, orders, maker_fee_bps)
     if engine != "event" and model != AT_ONCE:
         raise UsageError(
             f"engine {engine!r} fills at once and in any size; for latency_ms, volume_share, orders and "
             "maker_fee_bps use engine 'event'"
         )
-    series = candles_of(candles)
+    series = candles_of(candles, fine)
     if engine == "kernel":
-        result = single.backtest(series, strategy, costs=costs, **params)
+        result = single.backtest(series, strategy, costs=costs, exits=exits, **params)
     elif engine == "event":
         from workbench.backtest.event_driven import event_driven
 
+        if exits or costs.guards.is_any:
+            raise UsageError("the event engine runs without exits and guards yet; use kernel")
         result = event_driven(series, strategy, costs=costs, model=model, **params)
     elif engine == "backtrader":
+        if exits or guards:
+            raise UsageError("backtrader runs without exits and guards; use kernel or event")
         from workbench.backtest.reference import reference
 
         result = reference(series, strategy, costs=costs, **params)
@@ -127,6 +141,9 @@ def sweep(
     slippage_bps: float = DEFAULT_SLIPPAGE_BPS,
     cash: float = DEFAULT_CASH,
     filters: Filters = "none",
+    exits: ExitsForm = None,
+    guards: GuardsForm = None,
+    fine: Candles | pl.DataFrame | None = None,
     progress: bool = True,
     on: Client | None = None,
     out: Path | str | None = None,
@@ -142,11 +159,12 @@ def sweep(
     With `out` the rows stream to that parquet file in parts, for grids larger than memory, and
     `resume` goes on with it after an interruption. `on` is a Dask client whose cluster runs them, with
     the same rows. `search` ("random", "lhs" or "optuna") tries `trials` combinations instead of all;
-    every one of them stays in the result.
+    every one of them stays in the result. `exits` are axes too: {"stop": ["1%", "2%"], "time_stop": 48};
+    `guards` and `fine` are as in `backtest`.
     Raises UsageError for a bad axis or where no combination is valid, DataError for bad candles.
     """
-    costs = Costs(fee_bps, slippage_bps, cash, filters)
-    series, grid = candles_of(candles), Grid.of(strategy, axes)
+    costs = Costs(fee_bps, slippage_bps, cash, filters, Guards.of(guards))
+    series, grid = candles_of(candles, fine), Grid.of(strategy, axes, exits)
     result: SweepResult
     if search is not None:
         from workbench.backtest.search import search_params
@@ -219,12 +237,18 @@ def study(
     return Study(**vars(run_study(plan, out=path, resume=resume, on=on, progress=progress)))
 
 
-def candles_of(candles: Candles | pl.DataFrame) -> Candles:
+def candles_of(
+    candles: Candles | pl.DataFrame, fine: Candles | pl.DataFrame | None = None
+) -> Candles:
     """Return a polars frame of one series, with the candle store's columns, as Candles.
+
+    `fine` is put beside them, where it is given.
 
     Raises DataError where columns are missing, several symbols are mixed or the interval is none
     that is known.
     """
+    if fine is not None:
+        return replace(candles_of(candles), fine=candles_of(fine))
     if isinstance(candles, Candles):
         return candles
     if "open_time" not in candles.columns:

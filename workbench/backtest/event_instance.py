@@ -211,7 +211,7 @@ class EventInstance:
         self.fills.append(
             (self._now, waiting.signal_index, 1 if buys else -1,
              one.price_ticks * rules.tick_e8 / SCALE, one.lots * rules.step_e8 / SCALE,
-             one.commission_e8 / SCALE, one.price_ticks, one.lots, realised)
+             one.commission_e8 / SCALE, one.price_ticks, one.lots, realised, 0)
         )  # fmt: skip
         if waiting.order_id and not self.market.engine.orders[waiting.order_id].is_open:
             self.waiting = None

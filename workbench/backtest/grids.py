@@ -12,24 +12,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.backtest.exits import ExitsForm, exit_axes, joined, no_exits, parted, set_exit
 from workbench.backtest.kernels import kernel
 from workbench.errors import UsageError
 from workbench.strategies.spec import MAX_COMBINATIONS, Axis, Spec
 
+EXIT = "exits."  # before the name of an axis that belongs to the exits
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Every combination of the axes; a parameter without an axis keeps its default."""
+    """Every combination of the axes; a parameter without an axis keeps its default.
+
+    Exits are axes like any other, after the strategy's own: then the records carry `exits` too.
+    """
 
     spec: Spec
     values: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, spec: Spec, axes: Mapping[str, Axis]) -> Grid:
+    def of(cls, spec: Spec, axes: Mapping[str, Axis], exits: ExitsForm = None) -> Grid:
         """Check every axis; UsageError where one is wrong or the grid is too large."""
         values = {name: spec.grid({})[name] for name in spec.defaults}
         for name, axis in axes.items():
             values[name] = spec.grid({name: axis})[name]  # checks it, and gives it the dtype
+        values |= {f"{EXIT}{name}": axis for name, axis in exit_axes(exits).items()}
         grid = cls(spec, values)
         if len(grid) > MAX_COMBINATIONS:
             raise UsageError(
@@ -44,10 +51,15 @@ class Grid:
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """Return the combinations of these numbers as parameter records."""
         records = np.zeros(len(numbers), self.spec.params_dtype)
+        if any(name.startswith(EXIT) for name in self.values):
+            records = joined(records, no_exits())
         rest = np.asarray(numbers, np.int64)
         for name, values in reversed(self.values.items()):
             rest, at = np.divmod(rest, len(values))
-            records[name] = values[at]
+            if name.startswith(EXIT):
+                set_exit(records, name.removeprefix(EXIT), values[at])
+            else:
+                records[name] = values[at]
         return records
 
     def number(self, places: Sequence[int] | np.ndarray) -> int:
@@ -74,6 +86,7 @@ def spans(total: int, size: int) -> Iterator[tuple[int, int]]:
 
 def valid_mask(spec: Spec, params: np.ndarray) -> np.ndarray:
     """Return which parameter records the strategy calls valid."""
+    plain, _ = parted(params, spec.params_dtype)
     ok = np.zeros(len(params), np.bool_)
-    kernel(spec).mark_valid(params, ok)
+    kernel(spec).mark_valid(plain, ok)
     return ok

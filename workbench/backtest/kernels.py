@@ -5,6 +5,8 @@ another file, and it goes on returning the old numbers. So nothing in the core i
 For each strategy a small module is written whose *name* is the hash of everything that its machine
 code depends on (all core sources, the strategy's source, dtypes, numba's version, the processor),
 and only that module's functions are cached. Another source, another file, another compilation.
+
+The loop comes in forms, each a function of its own: what a run does not ask for, it does not pay for.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,9 @@ import numba
 import numpy as np
 
 import workbench.core
+from workbench.backtest.exits import is_any
+from workbench.backtest.overlay import Overlay
+from workbench.core.intents import ERROR_EXITS
 from workbench.home import home
 from workbench.strategies.spec import Spec
 
@@ -38,23 +43,7 @@ from workbench.backtest.scratch import BOOK
 from workbench.core.simulate import make_simulate
 from {module} import STATE, decide, prepare, valid
 
-simulate = make_simulate(decide, STATE)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def run_slice(candles, samples, warm, first, params, begin, end, costs, scale, rows, fills, equities):
-    state = np.zeros(1, STATE)
-    book = np.zeros(1, BOOK)
-    n_fills = 0
-    for c in range(begin, end):
-        state[0] = np.zeros(1, STATE)[0]
-        prepare(state[0], params[c])
-        n_fills = simulate(
-            candles, samples, warm[c], first, params[c], state[0], book[0], costs[0], scale,
-            rows[c], fills, equities,
-        )
-    return n_fills
-
+{forms}
 
 @njit(nogil=True, cache=True)
 def mark_valid(params, out):
@@ -73,22 +62,88 @@ from workbench.core.curve import describe_curve
 def describe(cash, equity, cash_left, ends, profits, scale, out):
     describe_curve(cash, equity, cash_left, ends, profits, scale, out[0])
 '''
+_FORM = """
+simulate_{form} = make_simulate(decide, STATE, {flags})
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def run_{form}(
+    candles, samples, warm, first, params, exits, overlay, begin, end, costs, scale, rows, fills, equities
+):
+    state = np.zeros(1, STATE)
+    book = np.zeros(1, BOOK)
+    n_fills = 0
+    for c in range(begin, end):
+        state[0] = np.zeros(1, STATE)[0]
+        prepare(state[0], params[c])
+        n_fills = simulate_{form}(
+            candles, samples, warm[c], first, params[c], state[0], exits[c], overlay, book[0],
+            costs[0], scale, rows[c], fills, equities,
+        )
+    return n_fills
+
+"""
+FORMS = {"plain": "protected=False", "protected": "protected=True"}
+_CHANGES_FORM = {ERROR_EXITS: "protected"}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything that a slice of a sweep reads, and the arrays that it fills."""
+
+    candles: np.ndarray
+    samples: np.ndarray
+    warm: np.ndarray
+    first: int
+    params: np.ndarray
+    exits: np.ndarray
+    overlay: Overlay
+    costs: np.ndarray
+    scale: tuple[float, float]
+    rows: np.ndarray
+    fills: np.ndarray
+    equities: np.ndarray
+
+    @property
+    def form(self) -> str:
+        """Return the form of the loop that these settings need."""
+        guarded = any(
+            self.overlay.guards[name][0] for name in self.overlay.guards.dtype.names or ()
+        )
+        return "protected" if guarded or is_any(self.exits) else "plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """The compiled functions of one strategy."""
+    """The compiled functions of one strategy; a form of the loop is compiled on its first run."""
 
-    run_slice: Callable[..., int]
+    forms: Mapping[str, Callable[..., int]]
     mark_valid: Callable[..., None]
     key: str
+
+    def run(self, run: Run, begin: int, end: int, form: str | None = None) -> int:
+        """Run combinations begin to end (not included); return the number of fills of the last one.
+
+        Where a decision asks for what the form does not have, they run once more in one that has it.
+        """
+        form = form or run.form
+        count = self.forms[form](
+            run.candles, run.samples, run.warm, run.first, run.params, run.exits, run.overlay, begin,
+            end, run.costs, run.scale, run.rows, run.fills, run.equities,
+        )  # fmt: skip
+        for error, wanted in _CHANGES_FORM.items():
+            if form != wanted and (run.rows["error"][begin:end] == error).any():
+                return self.run(run, begin, end, wanted)
+        return count
 
 
 def kernel(spec: Spec) -> Kernel:
     """Return the strategy's kernel, generated on first use and compiled on first call."""
     key = kernel_key(spec)
-    module = _module(key, _TEMPLATE.format(name=spec.name, module=_import_name(spec)))
-    return Kernel(module.run_slice, module.mark_valid, key)
+    forms = "".join(_FORM.format(form=form, flags=flags) for form, flags in FORMS.items())
+    text = _TEMPLATE.format(name=spec.name, module=_import_name(spec), forms=forms)
+    module = _module(key, text)
+    return Kernel({form: getattr(module, f"run_{form}") for form in FORMS}, module.mark_valid, key)
 
 
 def curve_kernel() -> Callable[..., None]:
@@ -107,7 +162,12 @@ def kernel_key(spec: Spec) -> str:
 
 def engine_sha() -> str:
     """Return the hash of the engine's own sources: what two machines must share to agree."""
-    parts = [_TEMPLATE, *(path.read_text(encoding="utf-8") for path in _core_sources())]
+    parts = [
+        _TEMPLATE,
+        _FORM,
+        repr(FORMS),
+        *(path.read_text(encoding="utf-8") for path in _core_sources()),
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

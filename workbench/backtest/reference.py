@@ -164,7 +164,7 @@ class _Instance(bt.Strategy):
             self.realised += realised
         quantity = size + fee if wish.side > 0 else size
         self.fills.append(
-            (at, wish.signal_index, wish.side, price, quantity, fee, 0, 0, realised)
+            (at, wish.signal_index, wish.side, price, quantity, fee, 0, 0, realised, 0)
         )  # fmt: skip
 
     def _cash(self, close: float) -> float:

@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.backtest.exits import columns_of, no_exits, said
 from workbench.backtest.setting import Costs, holding_curve, plain, window_days
 from workbench.core.curve import MIN_SAMPLES_TO_CORRELATE
-from workbench.core.simulate import ERROR_EXITS, ERROR_NONE, ERROR_TARGET
+from workbench.core.exits import (
+    REASON_NONE,
+    REASON_STOP,
+    REASON_TAKE_PROFIT,
+    REASON_TIME,
+    REASON_TRAIL,
+)
+from workbench.core.intents import ERROR_NONE, REASONS
 from workbench.core.statistics import MIN_DAYS_TO_ANNUALISE
 from workbench.errors import UsageError
 from workbench.market.candles import Candles
@@ -32,10 +40,13 @@ DETAIL_COLUMNS = (
     "bar_sharpe", "adjusted_sharpe", "capital_exposure", "expectancy", "expectancy_r", "sqn",
 )  # fmt: skip
 _FLAGS = ("open_trade", "pending")
-ERRORS = {
-    ERROR_NONE: None,
-    ERROR_TARGET: "a target outside 0..1 or infinite",
-    ERROR_EXITS: "an exit or ladder, which this engine does not execute yet",
+ERRORS = {ERROR_NONE: None} | REASONS
+EXIT_REASONS = {
+    REASON_NONE: "signal",
+    REASON_STOP: "stop",
+    REASON_TAKE_PROFIT: "take_profit",
+    REASON_TRAIL: "trail",
+    REASON_TIME: "time",
 }
 
 
@@ -74,8 +85,12 @@ class SweepResult:
         """Turn kernel records into a frame: NaN becomes null, flags become booleans."""
         import polars as pl
 
-        columns = {one.name: params[one.name] for one in spec.parameters}
-        frame = pl.DataFrame({**columns, **{name: rows[name] for name in rows.dtype.names or ()}})
+        frame = pl.DataFrame(
+            {
+                **parameter_columns(spec, params),
+                **{name: rows[name] for name in rows.dtype.names or ()},
+            }
+        )
         failed = pl.col("error") != ERROR_NONE
         frame = frame.with_columns(pl.col(name).cast(pl.Boolean) for name in _FLAGS).with_columns(
             pl.col(pl.Float64).fill_nan(None)
@@ -169,14 +184,19 @@ class BacktestResult:
     pending: bool
     data_sha256: str
     notes: tuple[str, ...] = field(default=())
+    exits: np.ndarray = field(default_factory=no_exits)
+    ambiguous: int = 0
+    guarded: int = 0
 
     @property
     def title(self) -> str:
         """Return what was run, in one line."""
         mark = "SYNTHETIC " if self.candles.synthetic else ""
+        exits = said(self.exits[0])
         return (
             f"{mark}{self.spec.name}({plain(self.params)}) on {self.candles.symbol} "
             f"{self.candles.timeframe}, {len(self.candles):,} candles"
+            f"{f', exits {exits}' if exits else ''}"
         )
 
     def summary(self) -> dict[str, object]:
@@ -192,6 +212,9 @@ class BacktestResult:
             "params": self.params,
             "engine": self.engine,
             "filters": self.costs.filters,
+            "exits": said(self.exits[0]),
+            "ambiguous": self.ambiguous,
+            "guarded": self.guarded,
             "source": self.candles.source,
             "notes": list(self.notes),
         }
@@ -224,6 +247,11 @@ def shown(name: str, value: object) -> str:
     if name in _PERCENT:
         return f"{value:+.2%}" if name in {"total_return", "cagr"} else f"{value:.2%}"
     return f"{value:,.2f}"
+
+
+def parameter_columns(spec: Spec, params: np.ndarray) -> dict[str, np.ndarray | list[str]]:
+    """Return a frame's columns of parameter records: the strategy's own, then those of exits."""
+    return {one.name: params[one.name] for one in spec.parameters} | columns_of(params)
 
 
 def metrics_of(row: np.ndarray) -> dict[str, float | int | bool | None]:
@@ -273,8 +301,9 @@ def fills_frame(fills: np.ndarray, candles: Candles) -> pl.DataFrame:
             "signal_time": _utc(times[fills["signal_index"]]),
             "side": ["BUY" if side > 0 else "SELL" for side in fills["side"]],
             **{n: fills[n] for n in ("price", "quantity", "fee", "ticks", "lots", "realised")},
+            "reason": [EXIT_REASONS[int(one)] for one in fills["reason"]],
         },
-        schema_overrides={"side": pl.String},
+        schema_overrides={"side": pl.String, "reason": pl.String},
     )
 
 

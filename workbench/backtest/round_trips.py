@@ -15,7 +15,7 @@ def round_trips(fills: pl.DataFrame, *, step: float, last_close: float) -> pl.Da
 
     `step` is the smallest quantity that can be sold (0 without filters): a trip is closed when less
     than it is left. Prices are averages before fees, `pnl` and `return` after them, in quote and as
-    a fraction of the quote paid.
+    a fraction of the quote paid; `exit_reason` is the one of the fill that closed it.
     """
     import polars as pl
 
@@ -23,6 +23,7 @@ def round_trips(fills: pl.DataFrame, *, step: float, last_close: float) -> pl.Da
     trip: dict[str, float] = {}
     held = 0.0
     opened = exited = None
+    why = ""
     for fill in fills.iter_rows(named=True):
         value = fill["price"] * fill["quantity"]
         if fill["side"] == "BUY":
@@ -39,18 +40,18 @@ def round_trips(fills: pl.DataFrame, *, step: float, last_close: float) -> pl.Da
         trip["fees"] += fill["fee"]
         trip["pnl"] += fill["realised"]
         held -= fill["quantity"]
-        exited = fill["time"]
+        exited, why = fill["time"], fill["reason"]
         if held < max(step, _EMPTY * trip["bought"]):
-            rows.append(_row(trip, opened, exited, trip["pnl"], is_open=False))
+            rows.append(_row(trip, opened, exited, trip["pnl"], why))
             trip = {}
     if trip:
         unrealised = trip["got"] + held * last_close - trip["paid"]
-        rows.append(_row(trip, opened, None, unrealised, is_open=True))
+        rows.append(_row(trip, opened, None, unrealised, None))
     return pl.DataFrame(rows, schema=_schema())
 
 
 def _row(
-    trip: dict[str, float], opened: object, exited: object, pnl: float, *, is_open: bool
+    trip: dict[str, float], opened: object, exited: object, pnl: float, why: str | None
 ) -> dict[str, object]:
     return {
         "entry_time": opened,
@@ -61,7 +62,8 @@ def _row(
         "fees": trip["fees"],
         "pnl": pnl,
         "return": pnl / trip["paid"],
-        "is_open": is_open,
+        "is_open": why is None,
+        "exit_reason": why,
     }
 
 
@@ -76,5 +78,6 @@ def _schema() -> pl.Schema:
             ("entry_price", "exit_price", "quantity", "fees", "pnl", "return"), pl.Float64()
         ),
         "is_open": pl.Boolean(),
+        "exit_reason": pl.String(),
     }
     return pl.Schema(fields)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.core.account import ACCOUNT, FILL
+from workbench.core.orders import ORDER
 from workbench.core.records import INTENT, POSITION
-from workbench.core.simulate import ORDER
 
 BOOK = np.dtype(
     [

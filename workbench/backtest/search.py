@@ -23,7 +23,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from workbench.backtest.grids import Grid, valid_mask
-from workbench.backtest.results import METRIC_COLUMNS, SweepResult
+from workbench.backtest.results import METRIC_COLUMNS, SweepResult, parameter_columns
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.errors import UsageError
@@ -211,14 +211,14 @@ def _with_all_trials(
     """Return the result with a row for every trial, in order; metrics are null where it did not run."""
     import polars as pl
 
-    names = [one.name for one in result.spec.parameters]
+    own = parameter_columns(result.spec, params)
     trial = pl.DataFrame({"trial": np.arange(len(params), dtype=np.int64)})
     tried = trial.with_columns(
-        *(pl.Series(name, params[name]) for name in names),
+        *(pl.Series(name, values) for name, values in own.items()),
         pl.Series("state", list(states), pl.String),
         pl.Series("stages", list(stages), pl.Int64),
     )
-    ran_rows = result.frame.drop(names).with_columns(pl.Series("trial", np.flatnonzero(ran)))
+    ran_rows = result.frame.drop(list(own)).with_columns(pl.Series("trial", np.flatnonzero(ran)))
     frame = tried.join(ran_rows, on="trial", how="left", maintain_order="left")
     failed = pl.col("error").is_not_null()
     frame = frame.with_columns(

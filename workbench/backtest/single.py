@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.backtest.kernels import kernel
+from workbench.backtest.exits import ExitsForm, exits_of
+from workbench.backtest.kernels import Run, kernel
+from workbench.backtest.overlay import first_record, overlay_of
 from workbench.backtest.results import (
     ERRORS,
     BacktestResult,
@@ -27,15 +29,22 @@ from workbench.backtest.setting import (
 from workbench.backtest.sweep import warm_starts
 from workbench.core.account import FILL
 from workbench.core.costs import SCALE
-from workbench.core.simulate import ERROR_NONE
+from workbench.core.intents import ERROR_NONE
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
-from workbench.market.candles import Candles, sha256_of
+from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
+
+FILLS_A_CANDLE = 2  # an order at the open, and an exit after it
 
 
 def backtest(
-    candles: Candles, spec: Spec, *, costs: Costs | None = None, **params: Number
+    candles: Candles,
+    spec: Spec,
+    *,
+    costs: Costs | None = None,
+    exits: ExitsForm = None,
+    **params: Number,
 ) -> BacktestResult:
     """Run one parameter set with the compiled kernel; exchange filters are on by default.
 
@@ -46,14 +55,25 @@ def backtest(
     demand_window(candles)
     record = spec.params(**params).reshape(1)
     rules, notes = trading_rules(candles, costs)
-    rows, fills = np.zeros(1, METRICS), np.zeros(len(candles), FILL)
+    levels = exits_of(exits)
+    rows, fills = np.zeros(1, METRICS), np.zeros(FILLS_A_CANDLE * len(candles), FILL)
     curve = np.zeros(len(candles), EQUITY)
     warm = warm_starts(candles, spec, record)
-    scale = (samples_a_year(candles.timeframe), window_days(candles))
-    count = kernel(spec).run_slice(
-        candles.records, sample_ends(candles), warm, candles.first, record, 0, 1,
-        costs.record(rules), scale, rows, fills, curve,
-    )  # fmt: skip
+    run = Run(
+        candles=candles.records,
+        samples=sample_ends(candles),
+        warm=warm,
+        first=candles.first,
+        params=record,
+        exits=levels,
+        overlay=overlay_of(candles, levels, costs.guards),
+        costs=costs.record(rules),
+        scale=(samples_a_year(candles.timeframe), window_days(candles)),
+        rows=rows,
+        fills=fills,
+        equities=curve,
+    )
+    count = kernel(spec).run(run, 0, 1)
     if rows["error"][0] != ERROR_NONE:
         raise UsageError(f"{spec.name} wrote {ERRORS[int(rows['error'][0])]}; mend its decide")
     frame = fills_frame(fills[:count], candles)
@@ -75,8 +95,11 @@ def backtest(
         trades=trades,
         equity=equity_frame(curve, candles, costs),
         pending=bool(rows["pending"][0]),
-        data_sha256=sha256_of(candles.records[int(warm[0]) :]),
+        data_sha256=candles.used_sha256(first_record(candles, levels, costs.guards, int(warm[0]))),
         notes=notes + warm_up_notes(candles, spec, record),
+        exits=levels,
+        ambiguous=int(rows["ambiguous"][0]),
+        guarded=int(rows["guarded"][0]),
     )
 
 

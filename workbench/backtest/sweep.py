@@ -15,7 +15,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 import numpy as np
 from tqdm.auto import tqdm
 
-from workbench.backtest.kernels import kernel
+from workbench.backtest.exits import parted
+from workbench.backtest.grids import valid_mask
+from workbench.backtest.kernels import Run, kernel
+from workbench.backtest.overlay import first_record, overlay_of
 from workbench.backtest.results import SweepResult
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import (
@@ -29,7 +32,7 @@ from workbench.backtest.setting import (
 from workbench.core.account import FILL
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
-from workbench.market.candles import Candles, sha256_of
+from workbench.market.candles import Candles
 from workbench.strategies.spec import Spec
 
 SLICE_SECONDS = 0.02
@@ -54,8 +57,7 @@ def sweep_params(
     costs = costs or Costs()
     demand_window(candles)
     compiled = kernel(spec)
-    ok = np.zeros(len(params), np.bool_)
-    compiled.mark_valid(params, ok)
+    ok = valid_mask(spec, params)
     if not ok.any():
         raise UsageError(
             f"none of the {len(params):,} combinations is valid; {spec.name}: {spec.title}"
@@ -64,17 +66,29 @@ def sweep_params(
     warm = warm_starts(candles, spec, chosen) * (not all_history)
     rules, notes = trading_rules(candles, costs)
     rows = np.zeros(len(chosen), METRICS)
-    samples, record = sample_ends(candles), costs.record(rules)
-    scale = (samples_a_year(candles.timeframe), window_days(candles))
-
-    def run(begin: int, end: int) -> None:
-        compiled.run_slice(
-            candles.records, samples, warm, candles.first, chosen, begin, end, record, scale, rows,
-            NO_FILLS, NO_EQUITY,
-        )  # fmt: skip
-
+    own, exits = parted(chosen, spec.params_dtype)
+    run = Run(
+        candles=candles.records,
+        samples=sample_ends(candles),
+        warm=warm,
+        first=candles.first,
+        params=own,
+        exits=exits,
+        overlay=overlay_of(candles, exits, costs.guards),
+        costs=costs.record(rules),
+        scale=(samples_a_year(candles.timeframe), window_days(candles)),
+        rows=rows,
+        fills=NO_FILLS,
+        equities=NO_EQUITY,
+    )
     began = time.perf_counter()
-    _run_in_slices(run, len(chosen), threads or os.cpu_count() or 1, progress)
+    form = run.form
+
+    def run_slice(begin: int, end: int) -> None:
+        compiled.run(run, begin, end, form)
+
+    _run_in_slices(run_slice, len(chosen), threads or os.cpu_count() or 1, progress)
+    begin = first_record(candles, exits, costs.guards, int(warm.min()))
     return SweepResult.build(
         spec=spec,
         candles=candles,
@@ -82,7 +96,7 @@ def sweep_params(
         params=chosen,
         rows=rows,
         invalid_combinations=int(len(params) - len(chosen)),
-        data_sha256=sha256_of(candles.records[int(warm.min()) :]),
+        data_sha256=candles.used_sha256(begin),
         seconds=time.perf_counter() - began,
         notes=notes,
     )

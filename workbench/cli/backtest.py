@@ -37,6 +37,9 @@ def backtest(
     maker_fee_bps: Annotated[
         float | None, typer.Option(help="Event engine: fee of orders that rested.")
     ] = None,
+    exits: options.Exits = "",
+    guards: options.Guards = "",
+    fine: options.Fine = None,
     trades_out: Annotated[Path | None, typer.Option(help="Write round trips (parquet).")] = None,
     equity_out: Annotated[Path | None, typer.Option(help="Write equity (parquet).")] = None,
     as_json: options.AsJson = False,
@@ -56,6 +59,9 @@ def backtest(
         volume_share=volume_share,
         orders=options.order_kind(orders),
         maker_fee_bps=maker_fee_bps,
+        exits=exits,
+        guards=options.parse_params(guards),
+        fine=wb.load(symbol, fine, start=start, end=end) if fine else None,
         **options.parse_params(params),
     )
     if trades_out:

@@ -26,6 +26,17 @@ Strategy = Annotated[str, typer.Option(help="Name of a strategy.")]
 FeeBps = Annotated[float, typer.Option(help="Fee a side in basis points.")]
 SlippageBps = Annotated[float, typer.Option(help="Slippage a side in basis points.")]
 Cash = Annotated[float, typer.Option(help="Starting cash in quote.")]
+Exits = Annotated[
+    str,
+    typer.Option(help="e.g. stop=2%,take_profit=3atr,trail=0,atr_period=14,time_stop=48"),
+]
+Guards = Annotated[
+    str, typer.Option(help="e.g. trades_a_day=2,daily_loss=0.03,drawdown=0.2,volatility=0.5")
+]
+Fine = Annotated[
+    str | None,
+    typer.Option(help="A finer interval, e.g. 1m, that tells which of two exits came first."),
+]
 FilterName = Literal["none", "exchange"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Resume = Annotated[

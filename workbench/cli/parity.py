@@ -31,6 +31,9 @@ def parity(
     fee_bps: options.FeeBps = 10.0,
     slippage_bps: options.SlippageBps = 1.0,
     cash: options.Cash = 10_000.0,
+    exits: options.Exits = "",
+    guards: options.Guards = "",
+    fine: options.Fine = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Run kernel, event engine and a live instance over one window; exit code 1 on a difference.
@@ -44,6 +47,11 @@ def parity(
     if not wanted or set(wanted) - set(ENGINES):
         raise UsageError(f"--engines {engines!r}: name one or more of {', '.join(ENGINES)}")
     candles = wb.load(symbol, interval, start=start, end=end)
+    if "live" in wanted and (exits or guards):
+        raise UsageError(
+            "a live instance has no exits and guards yet; compare with --engines event"
+        )
+    finer = wb.load(symbol, fine, start=start, end=end) if fine else None
     spec, chosen = wb.strategies.load(strategy), options.parse_params(params)
 
     def run_on(engine: str) -> Run:
@@ -55,6 +63,9 @@ def parity(
             slippage_bps=slippage_bps,
             cash=cash,
             filters="exchange",
+            exits=exits,
+            guards=options.parse_params(guards),
+            fine=finer,
             **chosen,  # type: ignore[arg-type]
         )
 

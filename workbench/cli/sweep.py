@@ -28,6 +28,11 @@ def sweep(
     slippage_bps: options.SlippageBps = 1.0,
     cash: options.Cash = 10_000.0,
     filters: Annotated[str, typer.Option(help="none or exchange.")] = "none",
+    exits: Annotated[
+        str, typer.Option(help="e.g. stop=1%:5%:1%,take_profit=2atr|3atr,time_stop=48")
+    ] = "",
+    guards: options.Guards = "",
+    fine: options.Fine = None,
     out: Annotated[
         Path | None, typer.Option(help="Stream all rows to this parquet file, in parts.")
     ] = None,
@@ -54,6 +59,9 @@ def sweep(
             slippage_bps=slippage_bps,
             cash=cash,
             filters=options.filters(filters),
+            exits=exits,
+            guards=options.parse_params(guards),
+            fine=wb.load(symbol, fine, start=start, end=end) if fine else None,
             progress=sys.stderr.isatty(),
             out=None if search else out,
             resume=resume,
@@ -73,6 +81,7 @@ def sweep(
     from workbench.cli.tables import print_rows
 
     names = [one.name for one in result.spec.parameters]
+    names += [name for name in ranked.columns if name.startswith("exit_")]
     figures = list(dict.fromkeys((*_SHOWN, metric)))
     rows = [
         [str(row[n]) for n in names] + [shown(n, row[n]) for n in figures]

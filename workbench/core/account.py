@@ -77,6 +77,7 @@ FILL = np.dtype(
         ("ticks", "<i8"),  # exact book only, else 0
         ("lots", "<i8"),
         ("realised", "<f8"),  # profit or loss that this fill realised, in quote
+        ("reason", "<i1"),  # which exit sold, 0 for a signal
     ],
     align=True,
 )
@@ -150,6 +151,18 @@ def sell_is_refused(costs, price, lots):
 
 
 @njit(nogil=True)
+def limit_sell_is_refused(costs, price, lots):
+    """Return whether the exchange refuses a limit sale at its own price as below its minimum."""
+    return costs.exact and lots * limit_ticks(costs, price) * costs.unit_e8 < costs.min_notional_e8
+
+
+@njit(nogil=True)
+def limit_ticks(costs, price):
+    """Return a price that lies on a tick as a whole number of them."""
+    return int(math.floor(price * SCALE / costs.tick_e8 + 0.5))
+
+
+@njit(nogil=True)
 def open_account(account, costs):
     """Reset the account to its starting cash."""
     account.cash_e8 = int(math.floor(costs.cash * SCALE + 0.5))
@@ -189,6 +202,14 @@ def fill_sell(account, costs, price, quantity, lots, fill):
         return settle_lots_sold(account, costs, ticks, lots, fill)
     got = worsened_sell(price, costs.slippage_bps)
     return settle_sold(account, costs, got, quantity, fill)
+
+
+@njit(nogil=True)
+def fill_sell_limit(account, costs, price, quantity, lots, fill):
+    """Sell base as a maker, at the order's own price; return whether the position is closed."""
+    if costs.exact:
+        return settle_lots_sold(account, costs, limit_ticks(costs, price), lots, fill)
+    return settle_sold(account, costs, price, quantity, fill)
 
 
 @njit(nogil=True)

@@ -31,6 +31,8 @@ METRICS = np.dtype(
         ("fees", "<f8"),
         ("bars", "<i8"),
         ("refused", "<i8"),
+        ("guarded", "<i8"),  # entries that a guard refused
+        ("ambiguous", "<i8"),  # exits of which the candles do not tell which came first
         ("error", "<i1"),
     ],
     align=True,

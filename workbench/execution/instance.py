@@ -10,16 +10,19 @@ import math
 
 import numpy as np
 
+from workbench.core.intents import (
+    ERROR_EXITS,
+    ERROR_LADDER,
+    ERROR_NONE,
+    REASONS,
+    asks_for_exits,
+    asks_for_ladder,
+    intent_error,
+)
 from workbench.core.records import INTENT, POSITION, empty_intent
-from workbench.core.simulate import ERROR_EXITS, ERROR_NONE, ERROR_TARGET, intent_error
 from workbench.errors import UsageError
 from workbench.market.candles import CANDLE
 from workbench.strategies.spec import Spec
-
-_REASONS = {
-    ERROR_TARGET: "wrote a target outside 0..1 or infinite",
-    ERROR_EXITS: "wrote a stop, take-profit, trail or ladder, which this engine does not execute yet",
-}
 
 
 class Decider:
@@ -65,14 +68,29 @@ class Decider:
 def next_target(last_target: float, intent: bytes) -> float | None:
     """Return the target to act on, or None: no opinion (NaN), or the one last written again.
 
-    Raises UsageError for an intent that cannot be executed; the instance is then faulted.
+    Raises UsageError for an intent that cannot be executed, or that holds levels or a ladder: the
+    instance is then faulted.
     """
-    record = _record(intent, INTENT, "intent").view(np.recarray)  # readable without the compiler
+    record = _readable(intent)
+    if asks_for_exits(record[0]):
+        raise UsageError(f"the strategy wrote {REASONS[ERROR_EXITS]}")
+    return target_beside_exits(last_target, intent)
+
+
+def target_beside_exits(last_target: float, intent: bytes) -> float | None:
+    """Return `next_target` where the caller executes the intent's levels (`written_levels`)."""
+    record = _readable(intent)
     error = intent_error(record[0])
+    if asks_for_ladder(record[0]):
+        error = ERROR_LADDER
     if error != ERROR_NONE:
-        raise UsageError(f"the strategy {_REASONS[error]} (target {record['target'][0]})")
+        raise UsageError(f"the strategy wrote {REASONS[error]} (target {record['target'][0]})")
     target = float(record["target"][0])
     return None if math.isnan(target) or target == last_target else target
+
+
+def _readable(intent: bytes) -> np.ndarray:
+    return _record(intent, INTENT, "intent").view(np.recarray)  # without the compiler too
 
 
 def written_target(intent: bytes) -> float:

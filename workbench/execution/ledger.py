@@ -15,8 +15,8 @@ import numpy as np
 
 from workbench.core.account import ACCOUNT, book_buy, book_sell
 from workbench.core.costs import SCALE
+from workbench.core.orders import mark_position
 from workbench.core.records import POSITION
-from workbench.core.simulate import mark_position
 from workbench.errors import UsageError
 from workbench.market.instruments import Instrument, from_e8
 

@@ -8,7 +8,7 @@ values of other *closed* inputs that a strategy declares.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import pairwise
@@ -39,13 +39,17 @@ _CANONICAL = np.dtype(_FIELDS)  # packed: no padding bytes that a hash could stu
 
 @dataclass(frozen=True)
 class Candles:
-    """A candle series: `records[first:]` is what was asked for, what lies before is warm-up."""
+    """A candle series: `records[first:]` is what was asked for, what lies before is warm-up.
+
+    `fine` is the same market at a shorter interval; it tells which of two exits came first.
+    """
 
     symbol: str
     timeframe: Timeframe
     records: np.ndarray
     first: int = 0
     source: str = "in memory"
+    fine: Candles | None = None
 
     def __post_init__(self) -> None:
         if self.records.dtype != CANDLE:
@@ -94,10 +98,16 @@ class Candles:
         """Return the hash of all records, warm-up included, in canonical little-endian bytes."""
         return sha256_of(self.records)
 
+    def used_sha256(self, begin: int) -> str:
+        """Return the hash of the records from `begin` on, with the finer ones where there are any."""
+        if self.fine is None:
+            return sha256_of(self.records[begin:])
+        return sha256_of(np.concatenate([self.records[begin:], self.fine.records]))
+
     def tail(self, count: int) -> Candles:
         """Return the last `count` candles of the window; what lies before becomes warm-up."""
         first = max(self.first, len(self.records) - count)
-        return Candles(self.symbol, self.timeframe, self.records, first, self.source)
+        return replace(self, first=first)
 
     def frame(self) -> pl.DataFrame:
         """Return the window as a polars frame with the columns of the candle store."""

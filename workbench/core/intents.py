@@ -1,0 +1,61 @@
+"""What an intent may hold, and what it asks of the loop that executes it.
+
+`decide` gets an empty intent at every candle: NaN target (no opinion), no levels, no ladder. What it
+writes holds until the next close: a level that shall stay is written at every candle.
+
+    stop, take_profit   prices in quote; 0 for none; they win over the exits overlay
+    trail               distance in quote below the highest high since entry; 0 for none
+    revision            counts the changes of the ladder; 0 for no ladder
+
+A target outside 0..1, or a level that is negative, infinite or NaN, cannot be executed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+ERROR_NONE = 0
+ERROR_TARGET = 1
+ERROR_EXITS = 2  # a form of the loop without exits met a level
+ERROR_LADDER = 3  # a form of the loop without ladders met a ladder
+ERROR_LEVEL = 4
+ERROR_RANGE = 5  # an entry before the average true range, or the volatility, has a value
+
+REASONS = {
+    ERROR_TARGET: "a target outside 0..1 or infinite",
+    ERROR_EXITS: "a stop, take-profit or trail, which this engine does not execute yet",
+    ERROR_LADDER: "a ladder, which this engine does not execute yet",
+    ERROR_LEVEL: "a stop, take-profit or trail that is below 0, infinite or not a number",
+    ERROR_RANGE: "an entry before its exits' average true range, or the volatility that scales it, "
+    "has a value; load candles before the window or shorten the period",
+}
+
+
+@njit(nogil=True, forceinline=True)
+def intent_error(intent):
+    """Return ERROR_NONE, or why no loop can execute this intent."""
+    target = intent.target
+    if not (np.isnan(target) or 0.0 <= target <= 1.0):
+        return ERROR_TARGET
+    if not (level_is_fine(intent.stop) and level_is_fine(intent.take_profit)):
+        return ERROR_LEVEL
+    return ERROR_NONE if level_is_fine(intent.trail) else ERROR_LEVEL
+
+
+@njit(nogil=True, forceinline=True)
+def level_is_fine(level):
+    """Return whether a level is 0 (none) or a positive number; NaN is not."""
+    return 0.0 <= level < np.inf
+
+
+@njit(nogil=True, forceinline=True)
+def asks_for_exits(intent):
+    """Return whether the intent holds a level."""
+    return intent.stop != 0.0 or intent.take_profit != 0.0 or intent.trail != 0.0
+
+
+@njit(nogil=True, forceinline=True)
+def asks_for_ladder(intent):
+    """Return whether the intent holds a ladder, or held one before."""
+    return intent.revision != 0
