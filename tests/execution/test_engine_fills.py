@@ -105,6 +105,17 @@ def test_the_older_of_two_orders_at_one_price_trades_first(engine: MatchingEngin
     assert engine.orders[second.order_id].filled_lots == 50_000
 
 
+def test_a_sale_by_quote_never_passes_a_better_bid_for_its_last_cents(
+    engine: MatchingEngine,
+) -> None:
+    # 199.9401 USDT is 2 BTC at the best bid of 99.97 and a hundredth of a cent, for which a lot
+    # could be sold only at 10.00 or below, while the best bid still wants a third BTC.
+    engine.stand_at(SYMBOL, 1_000, 20_000, 1_000_000, 1)
+    engine.place(limit(Side.BUY, "3", "99.97", account="bob"), 2)
+    result = engine.place(market(Side.SELL, quote_e8="199.9401"), 3)
+    assert [(f.price_ticks, f.lots) for f in result.executions] == [(9_997, 200_000)]
+
+
 def test_limit_buy_locks_quote_and_a_better_price_gives_the_difference_back(
     engine: MatchingEngine,
 ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from workbench.execution.orders import PRICED, NewOrder, Rejected, Side
+from workbench.execution.orders import PRICED, NewOrder, OrderType, Rejected, Side
 from workbench.market.instruments import SCALE, Instrument
 
 PRECISION = 8
@@ -23,7 +23,8 @@ _AMOUNT = re.compile(_LEGAL)
 class FilterRules:
     """A symbol's state and its filters beyond tick, lot and least notional; 0 turns one off.
 
-    Multipliers of PERCENT_PRICE_BY_SIDE are in 1/10,000 of the last traded price.
+    Multipliers of PERCENT_PRICE (`price_*`) and PERCENT_PRICE_BY_SIDE are in 1/10,000 of the last
+    traded price. A `market_step_e8` of 0 leaves only LOT_SIZE's own step to a MARKET order.
     """
 
     status: str = "TRADING"
@@ -32,7 +33,13 @@ class FilterRules:
     max_num_order_lists: int = 0
     max_num_order_amends: int = 0
     max_position_e8: int = 0
+    min_notional_e8: int = 0  # MIN_NOTIONAL, the older filter; the instrument holds NOTIONAL's
     max_notional_e8: int = 0
+    market_min_qty_e8: int = 0
+    market_max_qty_e8: int = 0
+    market_step_e8: int = 0
+    price_up: int = 0
+    price_down: int = 0
     bid_up: int = 0
     bid_down: int = 0
     ask_up: int = 0
@@ -41,6 +48,17 @@ class FilterRules:
     max_trailing: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ExchangeRules:
+    """Filters over all symbols of an account; 0 turns one off. `max_asset_e8` is (asset, most)."""
+
+    max_num_orders: int = 0
+    max_num_algo_orders: int = 0
+    max_num_order_lists: int = 0
+    max_asset_e8: tuple[tuple[str, int], ...] = ()
+
+
+NO_EXCHANGE_RULES = ExchangeRules()
 OFF = FilterRules()
 USUAL = FilterRules(
     max_num_orders=200,
@@ -117,19 +135,31 @@ def checked_limit(order: NewOrder, instrument: Instrument, market_ticks: int) ->
 
 def check_rules(order: NewOrder, rules: FilterRules, notional_e8: int, last_e8: int) -> None:
     """Refuse what the symbol's further filters forbid, whatever else the account has open."""
+    if order.order_type is OrderType.MARKET and order.quantity_e8:
+        check_market_lot_size(order.quantity_e8, rules)
     too_far = not rules.min_trailing <= order.trailing_bips <= rules.max_trailing
     if order.trailing_bips and rules.max_trailing and too_far:
         raise failure("TRAILING_DELTA")
+    if notional_e8 < rules.min_notional_e8:
+        raise failure("MIN_NOTIONAL")
     if rules.max_notional_e8 and order.price_e8 and notional_e8 > rules.max_notional_e8:
         raise failure("NOTIONAL")
-    if order.price_e8 and rules.bid_up:
-        up, down = (
-            (rules.bid_up, rules.bid_down)
-            if order.side is Side.BUY
-            else (rules.ask_up, rules.ask_down)
-        )
-        if not last_e8 * down <= order.price_e8 * BIPS <= last_e8 * up:
-            raise failure("PERCENT_PRICE_BY_SIDE")
+    by_side = (rules.bid_up, rules.bid_down), (rules.ask_up, rules.ask_down)
+    for name, (up, down) in (
+        ("PERCENT_PRICE", (rules.price_up, rules.price_down)),
+        ("PERCENT_PRICE_BY_SIDE", by_side[order.side is Side.SELL]),
+    ):
+        near = last_e8 * down <= order.price_e8 * BIPS <= last_e8 * up
+        if order.price_e8 and up and not near:
+            raise failure(name)
+
+
+def check_market_lot_size(quantity_e8: int, rules: FilterRules) -> None:
+    """Refuse the quantity of a MARKET order that only such orders may not have."""
+    most, step = rules.market_max_qty_e8, rules.market_step_e8
+    off_step = step and quantity_e8 % step
+    if quantity_e8 < rules.market_min_qty_e8 or (most and quantity_e8 > most) or off_step:
+        raise failure("MARKET_LOT_SIZE")
 
 
 def failure(name: str) -> Rejected:

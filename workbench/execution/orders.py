@@ -294,6 +294,19 @@ class PreventedMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """One change of an order's lots and client id; `number` counts those of the whole exchange."""
+
+    number: int
+    order_id: int
+    old_client_id: str
+    new_client_id: str
+    old_lots: int
+    new_lots: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One step in an order's life: its snapshot after the step, and the fill where there was one.
 

@@ -6,16 +6,25 @@ order, a maker does not take and a stop is not met already, and the money is the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.execution.filters import check_lot_size, check_rules, checked_limit, failure
+from workbench.execution.filters import (
+    NO_EXCHANGE_RULES,
+    ExchangeRules,
+    FilterRules,
+    check_lot_size,
+    check_market_lot_size,
+    check_rules,
+    checked_limit,
+    failure,
+)
 from workbench.execution.matching.balances import Balances
 from workbench.execution.matching.floor import Floor
 from workbench.execution.matching.sweep import Quote, Sweep, Want
 from workbench.execution.matching.triggers import is_met, waits_above
 from workbench.execution.orders import (
     CONDITIONAL,
-    LIVE,
     NewOrder,
     OrderType,
     Rejected,
@@ -45,20 +54,26 @@ class Admission:
         self._floor = floor
         self._ledger = ledger
 
-    def examine(self, new: NewOrder) -> Admitted:
+    def examine(self, new: NewOrder, beside: Sequence[NewOrder] = ()) -> Admitted:
         """Return what an order would do if it came in now, or refuse it."""
         instrument = self._floor.instrument(new.symbol)
         quote = self._open_market(new.symbol)
-        admitted = self.form(new, instrument, quote)
+        admitted = self.form(new, instrument, quote, beside)
         self.funds(new, instrument, admitted)
         return admitted
 
-    def form(self, new: NewOrder, instrument: Instrument, quote: Quote) -> Admitted:
-        """Check everything but the money."""
+    def form(
+        self,
+        new: NewOrder,
+        instrument: Instrument,
+        quote: Quote,
+        beside: Sequence[NewOrder] = (),
+    ) -> Admitted:
+        """Check everything but the money; `beside` are the other orders of its list."""
         floor = self._floor
         if floor.is_open_name(new.account, new.symbol, new.client_order_id):
             raise Rejected(-2010, "Duplicate order sent.")
-        limit = self._filters(new, instrument, quote)
+        limit = self._filters(new, instrument, quote, beside)
         lots = new.quantity_e8 // instrument.step_e8
         if new.order_type in CONDITIONAL:
             self.refuse_met(new)
@@ -69,15 +84,16 @@ class Admission:
             raise Rejected(-2010, WOULD_TAKE)
         if new.quote_e8:
             _check_quote_order(sweep, instrument, quote.against(new.side)[1])
+            check_market_lot_size(sweep.wanted_lots * instrument.step_e8, floor.rule(new.symbol))
         return Admitted(limit, sweep.wanted_lots, sweep)
 
-    def pending(self, new: NewOrder) -> int:
+    def pending(self, new: NewOrder, beside: Sequence[NewOrder]) -> int:
         """Check an order that is to be placed later; return its limit in ticks."""
         instrument = self._floor.instrument(new.symbol)
         quote = self._open_market(new.symbol)
         if self._floor.is_open_name(new.account, new.symbol, new.client_order_id):
             raise Rejected(-2010, "Duplicate order sent.")
-        return self._filters(new, instrument, quote)
+        return self._filters(new, instrument, quote, beside)
 
     def refuse_met(self, new: NewOrder) -> None:
         """Refuse a stop that the last price has met already."""
@@ -112,28 +128,48 @@ class Admission:
             raise CLOSED
         return quote
 
-    def _filters(self, new: NewOrder, instrument: Instrument, quote: Quote) -> int:
+    def _filters(
+        self,
+        new: NewOrder,
+        instrument: Instrument,
+        quote: Quote,
+        beside: Sequence[NewOrder] = (),
+    ) -> int:
         limit = checked_limit(new, instrument, quote.against(new.side)[0])
-        rules = self._floor.rules.get(new.symbol)
-        if rules is None:
-            return limit
-        notional_e8 = new.quantity_e8 // instrument.step_e8 * limit * instrument.unit_e8
-        check_rules(new, rules, notional_e8, self._floor.market_e8(new.symbol))
-        if new.order_type is not OrderType.MARKET:
-            self._room(new, rules.max_num_orders, rules.max_num_algo_orders)
-        if rules.max_position_e8 and new.side is Side.BUY:
-            self._position(new, instrument, rules.max_position_e8)
+        rules, everywhere = self._floor.rules.get(new.symbol), self._floor.exchange_rules
+        if rules is not None:
+            price_ticks = limit or new.stop_e8 // instrument.tick_e8 or quote.against(new.side)[0]
+            lots = new.quantity_e8 // instrument.step_e8
+            notional_e8 = new.quote_e8 or lots * price_ticks * instrument.unit_e8
+            check_rules(new, rules, notional_e8, self._floor.market_e8(new.symbol))
+            self._room(new, beside, rules, new.symbol)
+            if rules.max_position_e8 and new.side is Side.BUY:
+                self._position(new, instrument, rules.max_position_e8)
+        if everywhere is not NO_EXCHANGE_RULES:
+            self._room(new, beside, everywhere, None)
+            _check_assets(new, instrument, limit, everywhere)
         return limit
 
-    def _room(self, new: NewOrder, most: int, most_algo: int) -> None:
-        """Refuse one order too many on the symbol."""
-        numbers = self._floor.open.get((new.account, new.symbol), {})
-        if most and len(numbers) >= most:
-            raise failure("MAX_NUM_ORDERS")
-        if most_algo and new.order_type in CONDITIONAL:
-            found = [self._floor.orders[number] for number in numbers]
-            if sum(o.order_type in CONDITIONAL and o.status in LIVE for o in found) >= most_algo:
-                raise failure("MAX_NUM_ALGO_ORDERS")
+    def _room(
+        self,
+        new: NewOrder,
+        beside: Sequence[NewOrder],
+        rules: FilterRules | ExchangeRules,
+        symbol: str | None,
+    ) -> None:
+        """Refuse one order too many on the symbol, or on the exchange, with those of its list."""
+        if new.order_type is OrderType.MARKET:
+            return
+        prefix = "" if symbol else "EXCHANGE_"
+        found = self._floor.open_orders(new.account, symbol)
+        coming = (new, *beside)
+        if rules.max_num_orders and len(found) + len(coming) > rules.max_num_orders:
+            raise failure(f"{prefix}MAX_NUM_ORDERS")
+        if rules.max_num_algo_orders and new.order_type in CONDITIONAL:
+            algo = sum(order.order_type in CONDITIONAL for order in found)
+            algo += sum(order.order_type in CONDITIONAL for order in coming)
+            if algo > rules.max_num_algo_orders:
+                raise failure(f"{prefix}MAX_NUM_ALGO_ORDERS")
 
     def _position(self, new: NewOrder, instrument: Instrument, most_e8: int) -> None:
         held = self._ledger.get(new.account, instrument.base)
@@ -144,6 +180,16 @@ class Admission:
         )
         if held.free_e8 + held.locked_e8 + bought + new.quantity_e8 > most_e8:
             raise failure("MAX_POSITION")
+
+
+def _check_assets(
+    new: NewOrder, instrument: Instrument, limit: int, everywhere: ExchangeRules
+) -> None:
+    """Refuse more of an asset in one order than the account may move."""
+    quote_e8 = new.quote_e8 or new.quantity_e8 // instrument.step_e8 * limit * instrument.unit_e8
+    moved = {instrument.base: new.quantity_e8, instrument.quote: quote_e8}
+    if any(moved.get(asset, 0) > most_e8 for asset, most_e8 in everywhere.max_asset_e8):
+        raise failure("MAX_ASSET")
 
 
 def _check_quote_order(sweep: Sweep, instrument: Instrument, market_lots: int) -> None:

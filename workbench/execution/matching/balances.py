@@ -69,11 +69,6 @@ class Balances:
         self._move(account, asset, 0, -amount_e8)
         self.market[asset] += amount_e8
 
-    def pay_free(self, account: str, asset: str, amount_e8: int) -> None:
-        """Move free money to the market's side of a fill."""
-        self._move(account, asset, -amount_e8, 0)
-        self.market[asset] += amount_e8
-
     def receive(self, account: str, asset: str, amount_e8: int, fee_e8: int) -> None:
         """Credit the other half of a fill, less the commission that the exchange keeps."""
         self.market[asset] -= amount_e8

@@ -1,9 +1,11 @@
 """Clearing: what an order reserves, and the money that a fill moves.
 
-An order with a price and every order to sell that waits reserve what they could need (`held`); a
-market order pays at once, a STOP_LOSS or TAKE_PROFIT to buy pays when it trades. The two orders of
-an OCO share one reserve, kept under the first of them. The asset received pays the commission, or
-BNB does, with a discount, where the account says so, holds enough and BNB has a price.
+Every order reserves what it could need before it trades (`held`): an order with a price, and every
+order to sell, when it is placed; a market order to buy, and a STOP_LOSS or TAKE_PROFIT to buy, what
+its sweep will cost, in the instant in which it trades. So a commission can never spend what a later
+piece of the same sweep must pay. The two orders of an OCO share one reserve, kept under the first
+of them. The asset received pays the commission, or BNB does, with a discount, where the account
+says so, holds enough and BNB has a price.
 """
 
 from __future__ import annotations
@@ -13,12 +15,11 @@ from dataclasses import replace
 from workbench.core.costs import commission_e8
 from workbench.execution.matching.balances import Balances
 from workbench.execution.matching.floor import Floor
-from workbench.execution.matching.sweep import Match
+from workbench.execution.matching.sweep import Match, Sweep
 from workbench.execution.orders import (
     Execution,
     Order,
     OrderEvent,
-    OrderType,
     Report,
     ReportKind,
     Side,
@@ -48,12 +49,12 @@ class Clearing:
             return instrument.quote, lots * order.price_ticks * instrument.unit_e8
         return instrument.base, lots * instrument.step_e8
 
-    def reserve(self, order: Order) -> None:
-        """Lock what an order needs; -2010 when that is not free. A market order needs nothing."""
-        if order.order_type is OrderType.MARKET:
-            return
+    def reserve(self, order: Order, sweep: Sweep | None = None) -> None:
+        """Lock what an order needs beyond what it holds; -2010 when that is not free."""
         asset, amount_e8 = self.stake(order, order.open_lots)
-        self._ledger.lock(order.account, asset, amount_e8)
+        if sweep is not None and order.side is Side.BUY and not order.price_ticks:
+            amount_e8 = sweep.value_e8(self._floor.instruments[order.symbol])
+        self._ledger.lock(order.account, asset, amount_e8 - self.held.get(order.order_id, 0))
         self.held[order.order_id] = amount_e8
 
     def reserve_pair(self, first: Order, second: Order) -> None:
@@ -70,12 +71,6 @@ class Clearing:
         if amount_e8:
             self._ledger.release(order.account, self.stake(order, 0)[0], amount_e8)
 
-    def reduce(self, order: Order, lots: int) -> None:
-        """Give back what an order reserved for lots that it will not trade any more."""
-        asset, amount_e8 = self.stake(order, lots)
-        self.held[order.order_id] -= amount_e8
-        self._ledger.release(order.account, asset, amount_e8)
-
     def fill(self, order: Order, match: Match, now_ms: int, *, is_maker: bool) -> Report:
         """Move the money of one order's fill and record it."""
         floor = self._floor
@@ -86,9 +81,7 @@ class Clearing:
             paid, got = (instrument.quote, value_e8), (instrument.base, quantity_e8)
         else:
             paid, got = (instrument.base, quantity_e8), (instrument.quote, value_e8)
-        if order.order_id in self.held:
-            self.reduce(order, match.lots)
-        self._ledger.pay_free(order.account, *paid)
+        self._spend(order, match, paid)
         rate_e8 = self.maker_rate_e8 if is_maker else self.taker_rate_e8
         fee_asset, fee_e8 = self._charge(order, got, value_e8, rate_e8)
         execution = Execution(
@@ -119,6 +112,14 @@ class Clearing:
             self.release(filled)
         return Report(ReportKind.TRADE, filled, execution)
 
+    def _spend(self, order: Order, match: Match, paid: tuple[str, int]) -> None:
+        """Pay a fill out of the reserve, and give back what was reserved for a worse price."""
+        reserved_e8 = self.stake(order, match.lots)[1] or paid[1]
+        self.held[order.order_id] -= reserved_e8
+        self._ledger.pay_locked(order.account, *paid)
+        if reserved_e8 > paid[1]:
+            self._ledger.release(order.account, paid[0], reserved_e8 - paid[1])
+
     def _charge(
         self, order: Order, got: tuple[str, int], value_e8: int, rate_e8: int
     ) -> tuple[str, int]:
@@ -138,12 +139,13 @@ class Clearing:
         """Return the commission in BNB; None where it is paid in the asset received."""
         if order.account not in self.pays_in_bnb:
             return None
+        free_e8 = self._ledger.get(order.account, BNB).free_e8
         if got[0] == BNB:
-            amount_e8 = got[1]
+            fee_e8 = got[1] * rate_e8 * BNB_PAYS_E8 // SCALE**2
+            free_e8 += got[1]
         else:
             price_e8 = self._floor.last_e8.get(BNB + self._floor.instruments[order.symbol].quote)
             if not price_e8:
                 return None
-            amount_e8 = value_e8 * SCALE // price_e8
-        fee_e8 = amount_e8 * rate_e8 * BNB_PAYS_E8 // SCALE**2
-        return fee_e8 if self._ledger.get(order.account, BNB).free_e8 >= fee_e8 else None
+            fee_e8 = value_e8 * rate_e8 * BNB_PAYS_E8 // (price_e8 * SCALE)
+        return fee_e8 if free_e8 >= fee_e8 else None

@@ -68,9 +68,20 @@ class Contingencies:
         found = self._floor.lists[reports[0].order.list_id]
         self._step(reports, found, ListStep.UPDATED, now_ms)
 
+    def renamed(
+        self, reports: list[Report], order_id: int, client_order_id: str, now_ms: int
+    ) -> None:
+        """Let the last of the reports tell that an order of the list has another client id."""
+        found = self._floor.lists[reports[0].order.list_id]
+        orders = tuple(
+            (number, client_order_id if number == order_id else name)
+            for number, name in found.orders
+        )
+        self._step(reports, replace(found, orders=orders), ListStep.UPDATED, now_ms)
+
     def _step(self, reports: list[Report], found: OrderList, step: ListStep, now_ms: int) -> None:
         done = step is ListStep.ALL_DONE
         status = ListStatus.ALL_DONE if done else ListStatus.EXECUTING
         stored = replace(found, step=step, status=status, time_ms=now_ms)
-        self._floor.lists[found.list_id] = stored
+        self._floor.store_list(stored)
         reports[-1] = replace(reports[-1], order_list=stored)

@@ -21,8 +21,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from workbench.execution.filters import FilterRules, check_lot_size, failure
+from workbench.execution.filters import NO_EXCHANGE_RULES, ExchangeRules, FilterRules
 from workbench.execution.matching.admission import Admission
+from workbench.execution.matching.amending import Amended, Amending
 from workbench.execution.matching.balances import Balance, Balances
 from workbench.execution.matching.book import Book
 from workbench.execution.matching.clearing import Clearing
@@ -60,12 +61,14 @@ class MatchingEngine:
         touch_fills: bool = False,
         share_bps: int = FULL_SHARE_BPS,
         rules: Mapping[str, FilterRules] | None = None,
+        exchange_rules: ExchangeRules = NO_EXCHANGE_RULES,
     ) -> None:
-        self.floor = Floor(instruments, rules)
+        self.floor = Floor(instruments, rules, exchange_rules)
         self.ledger = Balances()
         self.clearing = Clearing(self.floor, self.ledger, maker_rate_e8, taker_rate_e8)
         self._admission = Admission(self.floor, self.ledger)
-        self._working = Working(self.floor, self.ledger, self.clearing, touch_fills=touch_fills)
+        self._working = Working(self.floor, self.clearing, touch_fills=touch_fills)
+        self._amending = Amending(self.floor, self.clearing)
         self.lists = Listing(self.floor, self.ledger, self.clearing, self._admission, self._working)
         self._share_bps = share_bps
 
@@ -186,7 +189,7 @@ class MatchingEngine:
             working=not waits,
         )
         reports = [Report(ReportKind.NEW, order)]
-        self.clearing.reserve(order)
+        self.clearing.reserve(order, admitted.sweep)
         if admitted.sweep is None:
             self._working.wait(order)
         else:
@@ -243,33 +246,9 @@ class MatchingEngine:
 
     def amend(
         self, order: Order, quantity_e8: int, now_ms: int, *, client_order_id: str
-    ) -> OrderResult:
+    ) -> Amended:
         """Take lots off an open order that keeps its place; -2038 for anything but less."""
-        instrument = self.instrument(order.symbol)
-        lots = check_lot_size(quantity_e8, instrument)
-        most = self.floor.rule(order.symbol).max_num_order_amends
-        if (
-            most
-            and sum(before.order_id == order.order_id for before, _ in self.floor.amendments)
-            >= most
-        ):
-            raise failure("MAX_NUM_ORDER_AMENDS")
-        if lots > order.lots:
-            raise Rejected(-2038, "Order amend (quantity increase) is not supported.")
-        if lots == order.lots or lots <= order.filled_lots:
-            raise Rejected(-2038, "The requested action would change no state; rejecting.")
-        if order.order_id in self.clearing.held:
-            if order.list_id >= 0:
-                raise Rejected(-1020, "This operation is not supported. (amend of a list's order)")
-            self.clearing.reduce(order, order.lots - lots)
-        book = self.floor.books[order.symbol]
-        if book.has(order.side, order.price_ticks, order.order_id):
-            book.reduce(order.side, order.price_ticks, order.order_id, order.lots - lots)
-        less = replace(order, lots=lots, updated_ms=now_ms)
-        less = self.floor.rename(less, client_order_id)
-        self.floor.amendments.append((order, less))
-        report = Report(ReportKind.REPLACED, less, replaces=order.client_order_id)
-        return OrderResult(less, (), (report,))
+        return self._amending.amend(order, quantity_e8, now_ms, client_order_id=client_order_id)
 
     def _result(self, order_id: int, reports: list[Report]) -> OrderResult:
         fills = tuple(

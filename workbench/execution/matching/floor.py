@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from workbench.execution.filters import OFF, FilterRules
+from workbench.execution.filters import NO_EXCHANGE_RULES, OFF, ExchangeRules, FilterRules
 from workbench.execution.matching.book import Book
 from workbench.execution.matching.sweep import Quote, Sweep, Want, plan
 from workbench.execution.matching.triggers import Watches
-from workbench.execution.order_lists import OrderList
+from workbench.execution.order_lists import ListStatus, OrderList
 from workbench.execution.orders import (
     LIVE,
+    Amendment,
     Execution,
     NewOrder,
     Order,
@@ -32,15 +33,20 @@ class Floor:
     """The state of one exchange."""
 
     def __init__(
-        self, instruments: Mapping[str, Instrument], rules: Mapping[str, FilterRules] | None
+        self,
+        instruments: Mapping[str, Instrument],
+        rules: Mapping[str, FilterRules] | None,
+        exchange_rules: ExchangeRules = NO_EXCHANGE_RULES,
     ) -> None:
         self.instruments = dict(instruments)
         self.rules = dict(rules or {})
+        self.exchange_rules = exchange_rules
         self.orders: dict[int, Order] = {}
         self.executions: list[Execution] = []
         self.prevented: list[PreventedMatch] = []
         self.lists: dict[int, OrderList] = {}
-        self.amendments: list[tuple[Order, Order]] = []  # before, after
+        self.amendments: dict[int, list[Amendment]] = defaultdict(list)  # by order number
+        self.running: dict[str, dict[int, None]] = defaultdict(dict)  # lists, by account
         self.quotes: dict[str, Quote] = {}
         self.last_e8: dict[str, int] = {}
         self.books = {symbol: Book() for symbol in self.instruments}
@@ -103,6 +109,7 @@ class Floor:
             updated_ms=now_ms,
             stop_ticks=new.stop_e8 // self.instruments[new.symbol].tick_e8,
             trailing_bips=new.trailing_bips,
+            trailing_ms=now_ms if _tracks_at_once(new, status) else -1,
             self_trade=new.self_trade,
             list_id=list_id,
             working_ms=now_ms if working else -1,
@@ -123,11 +130,25 @@ class Floor:
             del self.open[order.account, order.symbol][order.order_id]
 
     def rename(self, order: Order, client_order_id: str) -> Order:
-        """Give an order a new client id, by which it is found from now on."""
+        """Give an order a new client id, by which alone it is found from now on."""
+        account, symbol, old = order.account, order.symbol, order.client_order_id
         renamed = replace(order, client_order_id=client_order_id)
         self.orders[order.order_id] = renamed
-        self.newest[order.account, order.symbol, client_order_id] = order.order_id
+        if self.newest.get((account, symbol, old)) == order.order_id:
+            namesakes = (
+                n for n in self.all[account, symbol] if self.orders[n].client_order_id == old
+            )
+            self.newest[account, symbol, old] = max(namesakes, default=0)
+        self.newest[account, symbol, client_order_id] = order.order_id
         return renamed
+
+    def store_list(self, order_list: OrderList) -> None:
+        """Keep a list's newest snapshot."""
+        self.lists[order_list.list_id] = order_list
+        if order_list.status is ListStatus.EXECUTING:
+            self.running[order_list.account][order_list.list_id] = None
+        else:
+            self.running[order_list.account].pop(order_list.list_id, None)
 
     def record(self, fill: Execution) -> None:
         """Keep a fill."""
@@ -160,3 +181,7 @@ class Floor:
         """Return the next trade number of a symbol."""
         self.trade_ids[symbol] += 1
         return self.trade_ids[symbol]
+
+
+def _tracks_at_once(new: NewOrder, status: OrderStatus) -> bool:
+    return bool(new.trailing_bips) and not new.stop_e8 and status is OrderStatus.NEW

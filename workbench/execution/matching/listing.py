@@ -65,9 +65,7 @@ class Listing:
         names = [one.client_order_id for one in new.orders if one.client_order_id]
         if len(set(names)) < len(names) or self._is_open_list(new):
             raise Rejected(-2010, "Duplicate order sent.")
-        most = self._floor.rule(new.symbol).max_num_order_lists
-        if most and len(self.open_lists(new.account, new.symbol)) >= most:
-            raise failure("MAX_NUM_ORDER_LISTS")
+        self._room(new)
         place = self._place_pair if new.contingency is Contingency.OCO else self._place_working
         reports, numbers = place(new, now_ms)
         number = len(self._floor.lists) - 1
@@ -76,13 +74,16 @@ class Listing:
 
     def open_lists(self, account: str, symbol: str | None = None) -> list[OrderList]:
         """Return an account's lists that still run."""
-        return [
-            one
-            for one in self._floor.lists.values()
-            if one.account == account
-            and symbol in (None, one.symbol)
-            and one.status is ListStatus.EXECUTING
-        ]
+        running = [self._floor.lists[number] for number in self._floor.running.get(account, ())]
+        return [one for one in running if symbol in (None, one.symbol)]
+
+    def _room(self, new: NewList) -> None:
+        most = self._floor.rule(new.symbol).max_num_order_lists
+        if most and len(self.open_lists(new.account, new.symbol)) >= most:
+            raise failure("MAX_NUM_ORDER_LISTS")
+        most = self._floor.exchange_rules.max_num_order_lists
+        if most and len(self.open_lists(new.account)) >= most:
+            raise failure("EXCHANGE_MAX_NUM_ORDER_LISTS")
 
     def _is_open_list(self, new: NewList) -> bool:
         found = self.open_lists(new.account, new.symbol)
@@ -95,7 +96,9 @@ class Listing:
         instrument = self._floor.instrument(new.symbol)
         quote = self._admission.open_quote(new.symbol)
         check_prices(new.orders, self._floor.market_e8(new.symbol))
-        admitted = [self._admission.form(one, instrument, quote) for one in new.orders]
+        admitted = [
+            self._admission.form(one, instrument, quote, _others(new, one)) for one in new.orders
+        ]
         needs = [
             self._admission.need(one, instrument, what)
             for one, what in zip(new.orders, admitted, strict=True)
@@ -129,8 +132,8 @@ class Listing:
             raise Rejected(-1014, "Unsupported order combination.")
         if len(later) == 2:
             check_prices(later, None)
-        limits = [self._admission.pending(one) for one in later]
-        what = self._admission.examine(first)
+        limits = [self._admission.pending(one, _others(new, one)) for one in later]
+        what = self._admission.examine(first, later)
         number, step = len(self._floor.lists), self._floor.instrument(new.symbol).step_e8
         orders = [
             self._floor.accept(
@@ -141,7 +144,7 @@ class Listing:
                 list_id=number,
             )
         ]
-        self._clearing.reserve(orders[0])
+        self._clearing.reserve(orders[0], what.sweep)
         for one, limit in zip(later, limits, strict=True):
             orders.append(
                 self._floor.accept(
@@ -172,10 +175,14 @@ class Listing:
             ListStatus.EXECUTING,
             now_ms,
         )
-        self._floor.lists[number] = started
+        self._floor.store_list(started)
         reports = [Report(ReportKind.NEW, order) for order in orders]
         reports[-1] = replace(reports[-1], order_list=started)
         return reports
+
+
+def _others(new: NewList, one: NewOrder) -> list[NewOrder]:
+    return [other for other in new.orders if other is not one]
 
 
 def check_prices(legs: tuple[NewOrder, ...] | list[NewOrder], market_e8: int | None) -> None:

@@ -121,6 +121,8 @@ def plan(want: Want, quote: Quote, book: Book, instrument: Instrument) -> Sweep:
         matches.append(Match(offer.price_ticks, lots, offer.maker_id))
         left -= lots
         money_e8 -= lots * one_lot_e8
+        if want.quote_e8 and lots < offer.lots:
+            break  # what is left buys no lot here; one at a worse price would jump the queue
     traded = sum(match.lots for match in matches if not match.prevented)
     return Sweep(tuple(matches), traded + max(left, 0))
 

@@ -1,9 +1,10 @@
 """Conditional orders that wait for the last traded price: stops, take-profits and trailing ones.
 
 The stop of a STOP_LOSS to buy and of a TAKE_PROFIT to sell stands above the market and is met when
-the price rises to it; the other two stand below. With a trailing delta d (in 1/10,000) the stop
-follows the best price since tracking began: met at low·(1+d) from above, at high·(1−d) from below.
-Where there is a stop price too, tracking begins when that is met. Prices are the tape's, at 1e-8.
+the price rises to it; the other two stand below. With a trailing delta d (in 1/10,000) the side
+alone decides: an order to buy is triggered by a rise to low·(1+d), one to sell by a fall to
+high·(1−d), low and high since tracking began. Where there is a stop price too, tracking begins when
+that is met. Prices are the tape's, at 1e-8.
 """
 
 from __future__ import annotations
@@ -30,10 +31,16 @@ class Watch:
     """One waiting order; `extreme_e8` is 0 until its tracking began."""
 
     order_id: int
+    side: Side
     above: bool
     stop_e8: int
     bips: int
     extreme_e8: int = 0
+
+    @property
+    def tracks(self) -> bool:
+        """Whether the best price is being followed."""
+        return self.extreme_e8 > 0
 
     def hears(self, price_e8: int) -> bool:
         """Take a price in; return whether the order is triggered by it."""
@@ -43,10 +50,10 @@ class Watch:
             if not is_met(self.above, self.stop_e8, price_e8):
                 return False
             self.extreme_e8 = price_e8
-        best = min if self.above else max
-        self.extreme_e8 = best(self.extreme_e8, price_e8)
-        way = self.bips if self.above else -self.bips
-        return is_met(self.above, self.extreme_e8 * (BIPS + way), price_e8 * BIPS)
+        buys = self.side is Side.BUY
+        self.extreme_e8 = (min if buys else max)(self.extreme_e8, price_e8)
+        way = self.bips if buys else -self.bips
+        return is_met(buys, self.extreme_e8 * (BIPS + way), price_e8 * BIPS)
 
 
 class Watches:
@@ -62,6 +69,10 @@ class Watches:
     def drop(self, order_id: int) -> None:
         """Let an order wait no longer."""
         self.waiting.pop(order_id, None)
+
+    def tracking(self) -> list[int]:
+        """Return the trailing orders that follow the price now."""
+        return [number for number, watch in self.waiting.items() if watch.tracks]
 
     def heard(self, price_e8: int) -> list[int]:
         """Return the orders that a print triggers, in the order of arrival; they stay here."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from workbench.execution.matching.balances import Balances
 from workbench.execution.matching.clearing import Clearing
 from workbench.execution.matching.contingency import Contingencies
 from workbench.execution.matching.floor import Floor
@@ -39,11 +38,8 @@ from workbench.execution.orders import (
 class Working:
     """What happens to accepted orders on a floor."""
 
-    def __init__(
-        self, floor: Floor, ledger: Balances, clearing: Clearing, *, touch_fills: bool
-    ) -> None:
+    def __init__(self, floor: Floor, clearing: Clearing, *, touch_fills: bool) -> None:
         self._floor = floor
-        self._ledger = ledger
         self._clearing = clearing
         self._lists = Contingencies(floor)
         self._touch_fills = touch_fills
@@ -61,17 +57,17 @@ class Working:
 
     def wait(self, order: Order) -> None:
         """Let a conditional order wait for its stop."""
-        tick = self._floor.instruments[order.symbol].tick_e8
-        tracks = order.trailing_bips and not order.stop_ticks
-        self._floor.watches[order.symbol].add(
-            Watch(
-                order.order_id,
-                waits_above(order.side, order.order_type),
-                order.stop_ticks * tick,
-                order.trailing_bips,
-                self._floor.market_e8(order.symbol) if tracks else 0,
-            )
+        floor = self._floor
+        watch = Watch(
+            order.order_id,
+            order.side,
+            waits_above(order.side, order.order_type),
+            order.stop_ticks * floor.instruments[order.symbol].tick_e8,
+            order.trailing_bips,
         )
+        floor.watches[order.symbol].add(watch)
+        if order.trailing_bips and not order.stop_ticks:
+            watch.extreme_e8 = floor.market_e8(order.symbol)
 
     def hear(self, symbol: str, price_e8: int, now_ms: int) -> list[Report]:
         """Take a print in: stops that it meets are due, the other legs of their OCOs end."""
@@ -79,7 +75,11 @@ class Working:
         watches = self._floor.watches[symbol]
         if not watches.waiting:
             return reports
-        for number in watches.heard(price_e8):
+        heard = watches.heard(price_e8)
+        for order in [self._floor.orders[number] for number in watches.tracking()]:
+            if order.trailing_ms < 0:
+                self._floor.store(replace(order, trailing_ms=now_ms))
+        for number in heard:
             if number not in watches.waiting:
                 continue  # ended with another leg just now
             watches.drop(number)
@@ -225,9 +225,9 @@ class Working:
         reports: list[Report] = []
         for order in (maker, taker):
             lots = ends[order.order_id]
-            marked = replace(order, prevented_lots=lots, prevented_match_id=number)
-            floor.orders[order.order_id] = marked
             if lots:
+                marked = replace(order, prevented_lots=lots, prevented_match_id=number)
+                floor.orders[order.order_id] = marked
                 closed = self.close(marked, OrderEvent.PREVENT, now_ms)
                 reports.append(replace(closed[0], prevented=prevented))
                 reports.extend(closed[1:])
@@ -254,7 +254,9 @@ class Working:
         self._floor.store(triggered)
         reports = [Report(ReportKind.NEW, triggered)]
         sweep = self._plan(triggered)
-        if not self._pays(triggered, sweep):
+        try:
+            self._clearing.reserve(triggered, sweep)
+        except Rejected:
             refused = RejectReason.INSUFFICIENT_BALANCES
             return reports + self.close(triggered, OrderEvent.EXPIRE, now_ms, refused=refused)
         return reports + self.work(order.order_id, sweep, now_ms)
@@ -278,6 +280,7 @@ class Working:
                 leg,
                 status=after(leg.status, OrderEvent.ACTIVATE),
                 working_ms=-1 if waits else now_ms,
+                trailing_ms=now_ms if leg.trailing_bips and not leg.stop_ticks else -1,
                 updated_ms=now_ms,
             )
             self._floor.store(live)
@@ -293,11 +296,10 @@ class Working:
     def _reserve(self, legs: Sequence[Order]) -> None:
         if len(legs) == 2:
             self._clearing.reserve_pair(*legs)
-        elif legs[0].order_type is OrderType.MARKET:
-            if not self._pays(legs[0], self._plan(legs[0])):
-                raise Rejected(-2010, "Account has insufficient balance for requested action.")
-        else:
+        elif legs[0].order_type in CONDITIONAL:
             self._clearing.reserve(legs[0])
+        else:
+            self._clearing.reserve(legs[0], self._plan(legs[0]))
 
     def _obstacle(self, order: Order) -> RejectReason | None:
         """Return why a pending order cannot be placed now, None where it can."""
@@ -314,16 +316,6 @@ class Working:
         want = Want(order.side, order.open_lots, 0, order.price_ticks, order.self_trade)
         quote: Quote = self._floor.quotes[order.symbol]
         return self._floor.sweep(order.account, order.symbol, want, quote)
-
-    def _pays(self, order: Order, sweep: Sweep) -> bool:
-        """Whether the account can pay what an order without a reserve of its own would trade."""
-        if self._clearing.held.get(order.order_id):
-            return True
-        instrument = self._floor.instruments[order.symbol]
-        asset, need_e8 = instrument.base, sweep.lots * instrument.step_e8
-        if order.side is Side.BUY:
-            asset, need_e8 = instrument.quote, sweep.value_e8(instrument)
-        return self._ledger.get(order.account, asset).free_e8 >= need_e8
 
 
 _KIND = {
