@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
     from workbench import strategies
     from workbench.face import backtest, load, study, sweep
+    from workbench.portfolios import part, portfolio
 
 __version__ = "0.1.0"
-__all__ = ["backtest", "load", "strategies", "study", "sweep"]
+__all__ = ["backtest", "load", "part", "portfolio", "strategies", "study", "sweep"]
 
 _HOMES = {
     "backtest": ("workbench.face", "backtest"),
     "load": ("workbench.face", "load"),
+    "part": ("workbench.portfolios", "part"),
+    "portfolio": ("workbench.portfolios", "portfolio"),
     "study": ("workbench.face", "study"),
     "sweep": ("workbench.face", "sweep"),
     "strategies": ("workbench.strategies", None),

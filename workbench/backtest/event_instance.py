@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.backtest.event_market import ACCOUNT, EventMarket
-from workbench.backtest.market_model import legs_after, worst_price
+from workbench.backtest.market_model import AT_ONCE, legs_after, worst_price
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.sweep import warm_starts
 from workbench.core.costs import SCALE
@@ -75,9 +75,13 @@ class EventInstance:
 
     # -- the market opens
 
+    def begin(self, t: int) -> None:
+        """Say that candle t is the one in which fills happen now, whoever moves the market."""
+        self._now = t
+
     def trade(self, t: int) -> None:
         """Let the order that waits or rests meet candle t."""
-        self._now = t
+        self.begin(t)
         waiting = self.waiting
         if waiting is None:
             return
@@ -101,7 +105,7 @@ class EventInstance:
         symbol = self.rules.symbol
         if self.market.lots_left(symbol) <= 0:
             return
-        if now_ms > opened or self.market.model.volume_share is not None:
+        if self.market.model != AT_ONCE:
             price = worst_price(candle, opened, ends, now_ms, buys=buys)
             self.market.stand_at(symbol, price, now_ms)
         self._send(waiting, now_ms)

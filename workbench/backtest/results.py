@@ -269,8 +269,12 @@ def metrics_of(row: np.ndarray) -> dict[str, float | int | bool | None]:
 
 
 def reasons_for(metrics: dict[str, float | int | bool | None], candles: Candles) -> dict[str, str]:
-    """Return, for every metric that is null, why it is."""
-    days = window_days(candles)
+    """Return, for every metric of a window that is null, why it is."""
+    return reasons_of(metrics, window_days(candles))
+
+
+def reasons_of(metrics: dict[str, float | int | bool | None], days: float) -> dict[str, str]:
+    """Return, for every metric over so many days that is null, why it is."""
     short = f"the window has {days:.1f} days; under {MIN_DAYS_TO_ANNUALISE:g} nothing is annualised"
     texts = {
         "cagr": short if days < MIN_DAYS_TO_ANNUALISE else "everything was lost",

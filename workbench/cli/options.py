@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -98,6 +99,28 @@ def parse_grid(text: str) -> dict[str, Sequence[Number]]:
     than a million values.
     """
     return {name: _axis(value, name) for name, value in _pairs(text)}
+
+
+def read_toml(file: Path) -> dict[str, object]:
+    """Return the tables of a TOML file; UsageError where it cannot be read."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file.name} is no TOML file: {error}") from None
+
+
+def demand_keys(tree: object, known: Collection[str], where: str) -> dict[str, object]:
+    """Return a table of a TOML file; UsageError where it is none, or has a key that is not known."""
+    if not isinstance(tree, dict):
+        raise UsageError(f"{where} is no table")
+    for key in tree:
+        if key not in known:
+            raise UsageError(
+                f"{where} has an unknown key {key!r}; known are {', '.join(sorted(known))}"
+            )
+    return tree
 
 
 def parse_number(text: str, name: str) -> Number:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -50,23 +49,17 @@ def read_study(file: Path) -> dict[str, object]:
 
     Raises UsageError for a file that cannot be read, an unknown key or a missing one.
     """
-    try:
-        tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file.name} is no TOML file: {error}") from None
-    _demand(tree, _TOP, file.name)
+    tree = options.read_toml(file)
+    options.demand_keys(tree, _TOP, file.name)
     for name in ("symbols", "intervals", "strategies"):
         if not isinstance(tree.get(name), list) or not tree[name]:
             raise UsageError(
                 f"{file.name} needs a list {name!r}; see notebooks/studies/headline.toml"
             )
-    costs = tree.get("costs", {})
-    _demand(costs, _COSTS, f"{file.name} [costs]")
+    costs = options.demand_keys(tree.get("costs", {}), _COSTS, f"{file.name} [costs]")
     from workbench import strategies
 
-    named = [_strategy(one, file.name) for one in tree["strategies"]]
+    named = [_strategy(one, file.name) for one in cast("list[object]", tree["strategies"])]
     return {
         "symbols": tree["symbols"],
         "intervals": tree["intervals"],
@@ -82,7 +75,7 @@ def read_study(file: Path) -> dict[str, object]:
 def _strategy(tree: object, file: str) -> tuple[str, object]:
     if not isinstance(tree, dict) or not isinstance(tree.get("name"), str):
         raise UsageError(f"{file}: each of [[strategies]] needs a name")
-    _demand(tree, _STRATEGY, f"{file} [[strategies]] {tree['name']}")
+    options.demand_keys(tree, _STRATEGY, f"{file} [[strategies]] {tree['name']}")
     if "sets" in tree and "grid" in tree:
         raise UsageError(f"{file}: {tree['name']} has both sets and grid; keep one")
     if "grid" not in tree:
@@ -92,18 +85,6 @@ def _strategy(tree: object, file: str) -> tuple[str, object]:
 
 def _axis(name: str, axis: object) -> object:
     return options.parse_grid(f"{name}={axis}")[name] if isinstance(axis, str) else axis
-
-
-def _demand(tree: object, known: set[str], where: str) -> None:
-    if not isinstance(tree, dict):
-        _refuse(where, "is no table")
-    for key in tree:
-        if key not in known:
-            _refuse(where, f"has an unknown key {key!r}; known are {', '.join(sorted(known))}")
-
-
-def _refuse(where: str, why: str) -> NoReturn:
-    raise UsageError(f"{where} {why}")
 
 
 def _print(result: Study, by: str, top: int) -> None:
