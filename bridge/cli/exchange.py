@@ -47,6 +47,9 @@ def exchange(
     key_types: Annotated[
         str, typer.Option(help="HMAC, ED25519, RSA: dealt to the accounts in turn.")
     ] = "HMAC",
+    permissions: Annotated[
+        str, typer.Option(help="What keys may do beyond or below trading, NAME=true|false|.")
+    ] = "",
     lenient: Annotated[bool, typer.Option(help="Let any key log on, not Ed25519 alone.")] = False,
     keys_file: Annotated[
         Path | None, typer.Option(help="Keys to use again; made (0600) where there is none.")
@@ -68,6 +71,7 @@ def exchange(
         SocketRules,
         parse_balances,
         parse_hold,
+        parse_permissions,
     )
 
     if pace not in set(Pace):
@@ -95,6 +99,7 @@ def exchange(
         sockets=SocketRules(life_s=parse_hold(socket_life)),
         key_kinds=parse_kinds(key_types),
         lenient=lenient,
+        permissions=parse_permissions(permissions),
         keys_file=keys_file,
         fault_plan=faults,
         port=port,

@@ -120,6 +120,15 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET", _V3 + "trades", "trades.recent", 25, ("symbol",), ("limit",), public=public.trades
     ),
+    Endpoint(
+        "GET",
+        _V3 + "aggTrades",
+        "trades.aggregate",
+        4,
+        ("symbol",),
+        ("fromId", "startTime", "endTime", "limit"),
+        public=public.aggregate_trades,
+    ),
     Endpoint("GET", _V3 + "avgPrice", "avgPrice", 2, ("symbol",), public=public.average_price),
     Endpoint(
         "GET",

@@ -147,6 +147,10 @@ def operate(
     assert endpoint.signed is not None
     account = _account(exchange, params, caller)
     params.refuse_others(endpoint.known)
+    if endpoint.free_on_success and ("enableSpotAndMarginTrading", False) in (
+        exchange.venue.settings.permissions
+    ):
+        raise Rejected(-2015, "Invalid API-key, IP, or permissions for action.")
     count = int(endpoint.counts_order)
     exchange.limits.take_orders(account.name, count, caller.wall_ms)
     try:

@@ -120,18 +120,25 @@ class BookTickerFeed:
 
 
 class DepthFeed:
-    """What changed in the book since the frame before."""
+    """What changed in the book since the frame before.
+
+    A price that came and went in between is in the frame too, with nothing left: whoever took a
+    snapshot in between has it.
+    """
 
     def __init__(self, venue: Venue, symbol: str) -> None:
         self._venue = venue
         self._symbol = symbol
         self._sent = self._now()
         self._update = venue.updates[symbol]
+        self._passing: list[Levels] = [{}, {}]
 
     def on_print(self, played: Played) -> Iterator[Event]:
-        yield from ()
+        yield from self.on_book(self._symbol)
 
     def on_book(self, symbol: str) -> Iterator[Event]:
+        for passing, now in zip(self._passing, self._now(), strict=True):
+            passing |= dict.fromkeys(now, 0)
         yield from ()
 
     def flush(self) -> Iterator[Event]:
@@ -139,12 +146,12 @@ class DepthFeed:
         if update == self._update:
             return
         changed = [
-            rendered(self._venue, self._symbol, _difference(before, after))
-            for before, after in zip(self._sent, now, strict=True)
+            rendered(self._venue, self._symbol, _difference(passing, before, after))
+            for passing, before, after in zip(self._passing, self._sent, now, strict=True)
         ]
         now_ms = self._venue.replays[self._symbol].now_ms
         yield depth_event(self._symbol, now_ms, (self._update + 1, update), *changed)
-        self._sent, self._update = now, update
+        self._sent, self._update, self._passing = now, update, [{}, {}]
 
     def _now(self) -> list[Levels]:
         return [levels(self._venue, self._symbol, side) for side in BOTH]
@@ -282,9 +289,9 @@ def snapshot(venue: Venue, name: StreamName) -> Object:
     return ticker_event(symbol, day, *best_quote(venue, symbol))
 
 
-def _difference(before: Levels, after: Levels) -> Levels:
-    """Return the levels that changed, those that are gone with nothing left."""
-    gone = dict.fromkeys(before.keys() - after.keys(), 0)
+def _difference(passing: Levels, before: Levels, after: Levels) -> Levels:
+    """Return the levels that changed, those that are gone or only passed with nothing left."""
+    gone = dict.fromkeys((before.keys() | passing.keys()) - after.keys(), 0)
     return gone | {price: lots for price, lots in after.items() if before.get(price) != lots}
 
 

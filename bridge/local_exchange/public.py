@@ -15,7 +15,7 @@ from bridge.local_exchange.market_view import (
     statistics,
 )
 from bridge.local_exchange.parameters import Parameters
-from bridge.local_exchange.shapes import Json, Object, kline_row, recent_trade
+from bridge.local_exchange.shapes import Json, Object, aggregate_trade, kline_row, recent_trade
 from bridge.local_exchange.venue import Venue
 from workbench.errors import UsageError
 from workbench.execution.orders import Rejected
@@ -71,6 +71,24 @@ def trades(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     replay = venue.replay(params.symbol())
     first = max(0, replay.played - params.limit(500, 1000))
     return [recent_trade(replay.tape.print_at(i)) for i in range(first, replay.played)]
+
+
+def aggregate_trades(venue: Venue, params: Parameters, wall_ms: int) -> Json:
+    """Return aggregates of prints: from a number on, from a time on, or the newest; oldest first."""
+    replay = venue.replay(params.symbol())
+    tape, limit = replay.tape, params.limit(500, 1000)
+    start_ms, end_ms, from_id = (params.integer(n) for n in ("startTime", "endTime", "fromId"))
+    if from_id is not None and (start_ms is not None or end_ms is not None):
+        raise Rejected(-1128, "Combination of optional parameters invalid.")
+    played_ms = tape.time_ms[: replay.played]
+    first, last = tape.aggregates_between(
+        0 if start_ms is None else int(played_ms.searchsorted(start_ms)),
+        replay.played if end_ms is None else int(played_ms.searchsorted(end_ms, side="right")),
+    )
+    first = first if from_id is None else max(first, from_id)
+    oldest_first = from_id is not None or start_ms is not None
+    chosen = range(first, last)[:limit] if oldest_first else range(first, last)[-limit:]
+    return [aggregate_trade(tape, number) for number in chosen]
 
 
 def average_price(venue: Venue, params: Parameters, wall_ms: int) -> Json:

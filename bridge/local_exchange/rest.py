@@ -16,6 +16,7 @@ from bridge.local_exchange.parameters import parse_query
 from bridge.local_exchange.security import rest_payload
 from bridge.local_exchange.shapes import Json
 from bridge.local_exchange.unbuilt import UNBUILT
+from bridge.local_exchange.wallet import WALLET_BY_ROUTE
 from bridge.local_exchange.wire import encode
 from workbench.execution.orders import Rejected
 
@@ -76,7 +77,8 @@ class Rest:
     def _respond(self, request: web.Request, body: bytes) -> web.Response:
         if request.path.startswith(RETIRED):
             return web.Response(status=410, text=GONE, content_type="text/html")
-        endpoint = BY_ROUTE.get((request.method, request.path))
+        route = (request.method, request.path)
+        endpoint = BY_ROUTE.get(route) or WALLET_BY_ROUTE.get(route)
         wall_ms = self._exchange.clock.wall_ms()
         if endpoint is None:
             if (request.method, request.path) in UNBUILT:

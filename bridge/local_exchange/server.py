@@ -150,6 +150,7 @@ def _application(exchange: Exchange) -> web.Application:
     app.add_routes(
         [
             web.route("*", "/api/{path:.*}", rest.handle),
+            web.route("*", "/sapi/{path:.*}", rest.handle),
             web.get("/ws", sockets.raw),
             web.get("/ws/{names:.*}", sockets.raw),
             web.get("/stream", sockets.combined),

@@ -32,6 +32,23 @@ class SocketRules:
     streams: int = 1024
 
 
+Permissions = tuple[tuple[str, bool], ...]
+TRADE_ONLY: Permissions = (
+    ("ipRestrict", True),
+    ("enableReading", True),
+    ("enableWithdrawals", False),
+    ("enableInternalTransfer", False),
+    ("enableMargin", False),
+    ("enableFutures", False),
+    ("permitsUniversalTransfer", False),
+    ("enableVanillaOptions", False),
+    ("enableFixApiTrade", False),
+    ("enableFixReadOnly", False),
+    ("enableSpotAndMarginTrading", True),
+    ("enablePortfolioMarginTrading", False),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration of one local exchange."""
@@ -53,6 +70,7 @@ class Settings:
     limits: LimitRules = field(default_factory=LimitRules)
     lenient: bool = False  # session.logon with any key
     keys_file: Path | None = None
+    permissions: Permissions = TRADE_ONLY
     fault_plan: Path | None = None
     port: int = 0
     sockets: SocketRules = field(default_factory=SocketRules)
@@ -84,6 +102,26 @@ def parse_balances(text: str) -> tuple[tuple[str, int], ...]:
             raise UsageError(f"balance {part!r}: write ASSET=AMOUNT, e.g. USDT=10000,BTC=0.1")
         found.append((asset.upper(), amount_e8))
     return tuple(found)
+
+
+def parse_permissions(text: str) -> Permissions:
+    """Return a trade-only key's permissions with changes like "enableWithdrawals=true,ipRestrict=".
+
+    A name without a value is left out of the answer; UsageError for an unknown name.
+    """
+    found: dict[str, bool] = dict(TRADE_ONLY)
+    for part in filter(None, text.split(",")):
+        name, _, value = part.strip().partition("=")
+        if name not in dict(TRADE_ONLY) or value not in ("true", "false", ""):
+            known = " ".join(name for name, _ in TRADE_ONLY)
+            raise UsageError(
+                f"permission {part!r}: write NAME=true, =false or =; there are {known}"
+            )
+        if value:
+            found[name] = value == "true"
+        else:
+            found.pop(name, None)
+    return tuple(found.items())
 
 
 def parse_hold(text: str) -> float:

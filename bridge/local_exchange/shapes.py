@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from workbench.execution.matching.balances import Balance
-from workbench.execution.matching.tape import Kline, Print
+from workbench.execution.matching.tape import Kline, Print, Tape
 from workbench.execution.orders import Execution, Order, OrderResult, OrderStatus
 from workbench.market.instruments import Instrument, from_e8
 
@@ -144,6 +144,22 @@ def kline_row(kline: Kline) -> list[Json]:
         from_e8(kline.taker_quote_e8),
         "0",
     ]
+
+
+def aggregate_trade(tape: Tape, number: int) -> Object:
+    """Return the prints that one taker made at one price, as GET aggTrades shows them."""
+    index = int(tape.aggregates[number])
+    first, together = tape.print_at(index), tape.aggregate_at(index)
+    return {
+        "a": together.number,
+        "p": from_e8(first.price_e8),
+        "q": from_e8(together.quantity_e8),
+        "f": together.first_id,
+        "l": together.last_id,
+        "T": first.time_ms,
+        "m": first.seller_takes,
+        "M": True,
+    }
 
 
 def recent_trade(one: Print) -> Object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _PATHS = {
     "GET": (
-        "executionRules historicalTrades historicalBlockTrades aggTrades ticker/tradingDay ticker "
+        "executionRules historicalTrades historicalBlockTrades ticker/tradingDay ticker "
         "referencePrice referencePrice/calculation orderList allOrderList openOrderList "
         "rateLimit/order myPreventedMatches myAllocations order/amendments myFilters"
     ),
@@ -26,7 +26,7 @@ _METHODS = """
     order.cancelReplace orderList.cancel orderList.place orderList.place.oco orderList.place.opo
     orderList.place.opoco orderList.place.oto orderList.place.otoco orderList.status referencePrice
     referencePrice.calculation sor.order.place sor.order.test ticker
-    ticker.tradingDay trades.aggregate trades.historical
+    ticker.tradingDay trades.historical
 """
 
 UNBUILT_METHODS = frozenset(_METHODS.split())

@@ -113,13 +113,14 @@ class WsApi:
             raise Rejected(-1020, f"{UNSUPPORTED} (method {method[:60]!r})")
         api_key = params.get("apiKey", "")
         caller = Caller(api_key, ws_payload(params), wall_ms)
+        own = {"returnRateLimits"}  # signed like the others, and of the connection alone
         if endpoint.signed:
+            own.add("apiKey")
             if not api_key and session.account is not None:
                 caller = replace(caller, logged_on=session.account)
             elif not api_key:
                 Parameters(params).require((*endpoint.mandatory, "apiKey"))
-            params = {name: value for name, value in params.items() if name != "apiKey"}
-        request = Parameters(params)
+        request = Parameters({name: params[name] for name in params if name not in own})
         limits.charge(endpoint.cost(request), wall_ms)
         answer, account = operate(self._exchange, endpoint, request, caller)
         asked.orders_of = account if endpoint.counts_order else None
@@ -148,7 +149,7 @@ class _Request:
     def parse(self, text: str) -> None:
         """Read a frame; -1135 for what is no request."""
         self.number, self.method, self.params = _parse(text)
-        if (wanted := self.params.pop("returnRateLimits", None)) is not None:
+        if (wanted := self.params.get("returnRateLimits")) is not None:
             self.shows_limits = wanted != "false"
 
 

@@ -64,6 +64,7 @@ def same_shape(
         ("/api/v3/time", ""),
         ("/api/v3/depth", "symbol=BTCUSDT"),
         ("/api/v3/trades", "symbol=BTCUSDT&limit=3"),
+        ("/api/v3/aggTrades", "symbol=BTCUSDT&limit=3"),
         ("/api/v3/klines", "symbol=BTCUSDT&interval=1m"),
         ("/api/v3/uiKlines", "symbol=BTCUSDT&interval=5m"),
         ("/api/v3/avgPrice", "symbol=BTCUSDT"),

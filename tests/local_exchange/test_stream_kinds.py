@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from typing import Any
 
 import aiohttp
 import pytest
 
-from bridge.local_exchange.settings import Pace
+from bridge.local_exchange.accounts import Accounts, generate
+from bridge.local_exchange.feeds import open_feed
+from bridge.local_exchange.parameters import Parameters
+from bridge.local_exchange.public import depth
+from bridge.local_exchange.settings import Pace, Settings
+from bridge.local_exchange.stream_names import parse_stream
+from bridge.local_exchange.venue import Venue
 from tests.conftest import shared_path
-from tests.local_exchange.conftest import FIRST, Local, Opener, made_up
+from tests.local_exchange.conftest import FIRST, SYMBOL, Local, Opener, made_up
 from tests.local_exchange.test_answer_shapes import event_sample, same_shape, samples
+from workbench.execution.matching.tape import Tape
+from workbench.execution.orders import NewOrder, OrderType, Side
+from workbench.market.instruments import instrument, to_e8
 from workbench.market.timeframes import parse_timeframe
 
 Frame = Any
@@ -169,6 +179,39 @@ async def test_a_book_kept_by_the_rules_of_the_docs_is_the_snapshot(local: Local
     assert book == {side: dict(after[side]) for side in ("bids", "asks")}
     assert "51000.00000000" in book["bids"]
     assert "50000.00000000" not in book["bids"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whoever_takes_a_snapshot_in_between_ends_with_the_true_book(seed: int) -> None:
+    chance = random.Random(seed)
+    candles = made_up()
+    market = {SYMBOL: (instrument(SYMBOL), Tape(candles), candles.first)}
+    settings = Settings(balances=(("USDT", to_e8("1000000")), ("BTC", to_e8("100"))))
+    venue = Venue(settings, Accounts(generate(1)), market)
+    feed = open_feed(venue, parse_stream("btcusdt@depth"))
+
+    def snapshot() -> dict[str, dict[str, str]]:
+        answer: Frame = depth(venue, Parameters({"symbol": SYMBOL, "limit": "5000"}), 0)
+        return {side: dict(answer[side]) for side in ("bids", "asks")}
+
+    for _ in range(60):
+        books = []
+        for _ in range(chance.randint(1, 4)):
+            if chance.random() < 0.5:
+                played = venue.play(SYMBOL)
+                assert list(feed.on_print(played)) == []
+            else:
+                price = to_e8(str(chance.randint(80_000, 85_000)))
+                order = NewOrder(
+                    "account-1", SYMBOL, Side.BUY, OrderType.LIMIT, to_e8("0.01"), price_e8=price
+                )
+                venue.place(order)
+                assert list(feed.on_book(SYMBOL)) == []
+            books.append(snapshot())
+        for frame in feed.flush():
+            for book in books:
+                applied(book, frame)
+        assert all(book == snapshot() for book in books)
 
 
 async def test_paced_streams_wait_for_the_wall_and_lose_no_change(open_exchange: Opener) -> None:

@@ -130,6 +130,12 @@ class Tape:
         same[0] = False
         return np.flatnonzero(~same)
 
+    def aggregates_between(self, first: int, end: int) -> tuple[int, int]:
+        """Return the numbers of the aggregates that begin in prints [first, end) and end by then."""
+        ends = np.append(self.aggregates[1:], len(self))
+        begun = np.searchsorted(self.aggregates, first)
+        return int(begun), int(np.searchsorted(ends, end, "right"))
+
     def ends_aggregate(self, index: int) -> bool:
         """Whether a print is the last of its aggregate."""
         after = int(np.searchsorted(self.aggregates, index, "right"))
