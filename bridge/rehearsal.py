@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bridge.cli.export import export_instance
 from bridge.embedded import ACCOUNT, embedded_bridge
+from workbench import strategies
 from workbench.errors import ExchangeError
 from workbench.market.candles import Candles
 
@@ -46,6 +47,8 @@ def rehearse(
         "--slippage-bps", repr(slippage_bps), "--weight-limit", "1000000",
         "--order-limit", "1000000",
     ]  # fmt: skip
+    if strategy in strategies.own_names():
+        strategies.copy_own(strategy, home)
     with embedded_bridge(home, options) as live:
         live.client.start_instance(
             INSTANCE,

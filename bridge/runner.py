@@ -73,7 +73,7 @@ class Runner:
             return Frame(Kind.FAULT, frame.seq, f"{type(error).__name__}: {error}".encode())
 
     def _load(self, wish: dict[str, Any]) -> Frame:
-        spec = strategies.load(wish["strategy"])
+        spec = strategies.load(wish["strategy"], wish["code_sha"])
         if wish["code_sha"] and wish["code_sha"] != spec.sha:
             raise UsageError(
                 f"strategy {spec.name} has changed: the instance runs {wish['code_sha'][:12]}, "
@@ -145,8 +145,17 @@ def fork_server(control: socket.socket) -> None:
 
 
 def describe() -> list[dict[str, object]]:
-    """Return what a form needs to know of each shipped strategy."""
-    return [strategies.load(name).describe() for name in strategies.names()]
+    """Return what a form needs to know of each strategy, shipped or the user's own.
+
+    One of the user's own that no longer loads is left out, and said on stderr.
+    """
+    described = [strategies.load(name).describe() for name in strategies.names()]
+    for name in strategies.own_names():
+        try:
+            described.append(strategies.load(name).describe())
+        except UsageError as error:
+            print(error, file=sys.stderr)
+    return described
 
 
 def _become_runner(control: socket.socket, link: socket.socket) -> None:

@@ -44,6 +44,7 @@ class Supervisor:
         self._keepers: dict[str, Keeper] = {}
         self._refused: list[dict[str, Any]] = []
         self._strategies: asyncio.Task[list[dict[str, Any]]] | None = None
+        self._described_ns = 0
 
     async def run(self) -> None:
         """Keep all gateways alive, for ever; a key that is added to the vault gets one within seconds."""
@@ -136,7 +137,9 @@ class Supervisor:
         raise UsageError(f"no instance {name!r}; known: {', '.join(names) or 'none'}")
 
     def _describe(self) -> asyncio.Task[list[dict[str, Any]]]:
-        if self._strategies is None:
+        kept = _last_kept_ns()
+        if self._strategies is None or kept != self._described_ns:
+            self._described_ns = kept
             self._strategies = asyncio.create_task(_describe_strategies())
         return self._strategies
 
@@ -172,6 +175,14 @@ class Supervisor:
         self._keepers[account] = Keeper(
             account, where, credentials=secret, ephemeral=self._ephemeral, clock=self._clock
         )
+
+
+def _last_kept_ns() -> int:
+    """Return when a strategy of the user's own was last kept, 0 for never."""
+    try:
+        return (home() / "strategies").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 async def _describe_strategies() -> list[dict[str, Any]]:

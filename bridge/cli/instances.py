@@ -16,7 +16,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def start(
     name: Annotated[str, typer.Argument(help="The instance's name.")],
     account: Annotated[str, typer.Option(help="Account of the vault to trade with.")],
-    strategy: Annotated[str, typer.Option(help="Strategy, e.g. macd.")],
+    strategy: Annotated[
+        str, typer.Option(help="Strategy, e.g. macd, or a file of your own, path/to/name.py.")
+    ],
     symbol: Annotated[str, typer.Option(help="Symbol, e.g. BTCUSDT.")],
     interval: Annotated[str, typer.Option(help="Candle interval, e.g. 1h.")],
     capital: Annotated[str, typer.Option(help="Budget in the quote asset.")],
@@ -27,6 +29,10 @@ def start(
     json: AsJson = False,
 ) -> None:
     """Start an instance of a strategy."""
+    if strategy.endswith(".py"):
+        from workbench import strategies
+
+        strategy = strategies.load(strategy).name  # checked, and kept where the runner finds it
     made = BridgeClient.from_home().start_instance(
         name,
         account=account,

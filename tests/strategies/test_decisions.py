@@ -62,7 +62,7 @@ def test_the_random_control_draws_what_pythons_integers_draw(
     records = cents([1_000] * count)
     times = records["open_time"].tolist()
     expected = naive.random_entry(times, seed=seed, bars=bars, chance=chance)
-    assert targets("random_entry", records, seed=seed, bars=bars, chance=chance) == expected
+    assert targets("random_entry", records, seed=seed, hold_bars=bars, chance=chance) == expected
 
 
 def test_its_draws_are_spread_evenly() -> None:

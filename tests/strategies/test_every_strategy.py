@@ -28,7 +28,7 @@ QUICK = {
     "donchian": {"entry": 8, "exit": 5},
     "dca": {"every": 20, "share": 0.05},
     "hold": {"share": 1.0},
-    "random_entry": {"bars": 7, "chance": 0.1},
+    "random_entry": {"hold_bars": 7, "chance": 0.1},
     "grid": {"low": 0.95, "high": 1.05, "lines": 9, "stop": 0.8, "take_profit": 1.3},
 }
 every_strategy = pytest.mark.parametrize("name", strategies.names())

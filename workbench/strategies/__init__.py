@@ -23,7 +23,10 @@ _FILES = {
     "hold": "buy_and_hold",
     "random_entry": "random_control",
 }
-_FACE = ("load", "names", "own_names", "rebuild", "register", "own", "declared", "spec")
+_FACE = (
+    "load", "names", "own_names", "copy_own", "rebuild", "register", "own", "declared",
+    "checks", "spec",
+)  # fmt: skip
 
 
 def names() -> tuple[str, ...]:
@@ -63,6 +66,15 @@ def register(name: str, text: str) -> Spec:
     from workbench.strategies import own
 
     return own.register(name, text, taken=(*_FILES, *_FACE))
+
+
+def copy_own(name: str, home: Path) -> None:
+    """Keep the current version of an own strategy in another WORKBENCH_HOME too."""
+    from workbench.strategies import own
+
+    folder = home / "strategies"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own.keep(load(name), folder)
 
 
 def rebuild(name: str, sha: str, text: str) -> Spec:

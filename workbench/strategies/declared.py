@@ -9,14 +9,14 @@ Little is asked of such a file (everything else has a default):
     def decide(state, candle, position, params, intent): ...
 
 It may define `valid(params)`, `prepare(state, params)`, `first_value(params)`, `stable(params)`, `TITLE`
-and `SOURCE` beside it, or, as the shipped files do, dtypes and a whole `SPEC`. It imports numba,
-numpy, workbench.core and workbench.strategies.spec and nothing else: it runs in a process without
-files, and its hash must pin all that it does.
+and `SOURCE` beside it, or, as the shipped files do, dtypes and a whole `SPEC`.
 """
 
 from __future__ import annotations
 
 import ast
+import keyword
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
@@ -24,50 +24,27 @@ from types import ModuleType
 import numpy as np
 from numba import njit
 from numba.core.dispatcher import Dispatcher
-from numba.core.errors import NumbaError
 
-from workbench.core.records import INTENT, POSITION, empty_intent
+from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
-from workbench.market.candles import CANDLE
+from workbench.strategies.checks import ARGUMENTS, check_fields
 from workbench.strategies.spec import Parameter, Spec
 
-ALLOWED = ("numba", "numpy", "workbench.core", "workbench.strategies.spec", "__future__")
-ARGUMENTS = {
-    "decide": ("state", "candle", "position", "params", "intent"),
-    "prepare": ("state", "params"),
-    "valid": ("params",),
-}
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
 UNUSED = np.dtype([("unused", "<i8")], align=True)
 INT, FLOAT = "<i8", "<f8"
-
-
-def check_source(name: str, text: str) -> ast.Module:
-    """Return the parsed text; UsageError where it is no Python or reaches beyond what it may."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError as error:
-        raise _wrong(name, error.lineno, f"{error.msg}: {(error.text or '').strip()}") from None
-    for node in ast.walk(tree):
-        for module in _imported(node):
-            if not any(module == one or module.startswith(one + ".") for one in ALLOWED):
-                raise _wrong(
-                    name,
-                    node.lineno,  # type: ignore[attr-defined]
-                    f"it imports {module}; a strategy imports {', '.join(ALLOWED[:-1])} and nothing else",
-                )
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("np.random", "numpy.random"):
-            raise _wrong(name, node.lineno, f"it uses {ast.unparse(node)}; use {_HASH}")
-        if isinstance(node, ast.Global):
-            raise _wrong(name, node.lineno, "it changes a global; keep what changes in STATE")
-    return tree
-
-
-_HASH = "workbench.core.indicators.counter_hash(seed, counter), which gives the same everywhere"
+LARGEST_STATE = 256 * 1024  # bytes; a simulation keeps it on its thread's stack
+# Names that calls, results or studies use beside a parameter's.
+RESERVED = (
+    "candles", "strategy", "engine", "orders", "latency_ms", "fee_bps", "maker_fee_bps", "slippage_bps",
+    "volume_share", "rebalance_band", "cash", "filters", "exits", "guards", "fine", "progress", "on",
+    "out", "resume", "search", "trials", "search_seed", "search_metric", "costs", "symbol", "interval",
+    "window", "params", "holding", "trial", "state", "stages", "value", "error",
+)  # fmt: skip
 
 
 def spec_of(name: str, text: str, module: ModuleType, tree: ast.Module) -> Spec:
-    """Return the Spec of an executed strategy module, whose defaults are filled in; compile it once.
+    """Return the Spec of an executed strategy module, whose defaults are filled in.
 
     Raises UsageError for a decision that is missing, not compiled, or uses what is not there.
     """
@@ -77,14 +54,19 @@ def spec_of(name: str, text: str, module: ModuleType, tree: ast.Module) -> Spec:
         spec = replace(given["SPEC"], name=name, code=text)
     else:
         spec = _declared(name, text, given)
-    _check_fields(name, tree, spec)
+    for one in spec.parameters:
+        if one.name in RESERVED or one.name in (METRICS.names or ()) or one.name.startswith("_"):
+            raise UsageError(
+                f"strategy {name}: the workbench itself calls something {one.name!r}; name the parameter "
+                "otherwise"
+            )
+    check_fields(name, tree, spec)
     decide = njit(nogil=True, forceinline=True)(getattr(spec.decide, "py_func", spec.decide))
     spec = replace(spec, decide=decide)
     given.update(
         PARAMS=spec.params_dtype, STATE=spec.state_dtype, decide=decide,
         prepare=spec.prepare, valid=spec.valid, SPEC=spec,
     )  # fmt: skip
-    _try_out(spec)
     return spec
 
 
@@ -139,7 +121,7 @@ def _parameter(name: str, field: object, value: object) -> Parameter:
     rule = f'strategy {name}: PARAMS[{field!r}] = {value!r}; write "period": (default, low, high)'
     if isinstance(value, Parameter) and value.name == field:
         return value
-    if not (isinstance(field, str) and field.isidentifier()):
+    if not (isinstance(field, str) and field.isidentifier()) or keyword.iskeyword(field):
         raise UsageError(f"{rule}, with a name that Python takes")
     if not (isinstance(value, tuple) and 3 <= len(value) <= 5):
         raise UsageError(rule)
@@ -147,6 +129,8 @@ def _parameter(name: str, field: object, value: object) -> Parameter:
     numbers = (default, low, high, *rest[:1])
     if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers):
         raise UsageError(f"{rule}, all of them numbers")
+    if not all(math.isfinite(one) for one in numbers) or (rest and rest[0] <= 0):
+        raise UsageError(f"{rule}, all of them finite, the step above 0")
     whole = all(isinstance(one, int) for one in numbers)
     if not low <= default <= high:
         raise UsageError(f"{rule}: the default must lie from low to high")
@@ -160,7 +144,16 @@ def _state(name: str, declared: object) -> np.dtype:
         declared = {one: declared[one] for one in declared.names}
     if not isinstance(declared, Mapping):
         raise UsageError(f'strategy {name}: STATE is no dict; write {{"count": int}}')
-    return np.dtype([_field(name, *one) for one in declared.items()] or UNUSED.descr, align=True)
+    try:
+        dtype = np.dtype([_field(name, *one) for one in declared.items()] or UNUSED, align=True)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"strategy {name}: STATE is no record: {error}") from None
+    if dtype.itemsize > LARGEST_STATE:
+        raise UsageError(
+            f"strategy {name}: STATE takes {dtype.itemsize:,} bytes, at most {LARGEST_STATE:,}; shorten its "
+            "windows"
+        )
+    return dtype
 
 
 def _field(name: str, field: str, value: object) -> tuple[str, np.dtype]:
@@ -200,82 +193,3 @@ def _demand_compiled(name: str, given: dict[str, object]) -> None:
                     f"strategy {name}: {label} reads the global {used}, a {type(given[used]).__name__} "
                     "that could change unseen; write a tuple, or keep it in STATE"
                 )
-
-
-def _check_fields(name: str, tree: ast.Module, spec: Spec) -> None:
-    """Refuse fields that a record does not have: the compiler's own message is hard to read."""
-    records = {
-        "state": spec.state_dtype, "candle": CANDLE, "position": POSITION,
-        "params": spec.params_dtype, "intent": INTENT,
-    }  # fmt: skip
-    for node in tree.body:
-        if not isinstance(node, ast.FunctionDef) or node.name not in ARGUMENTS:
-            continue
-        roles, found = ARGUMENTS[node.name], [one.arg for one in node.args.args]
-        if len(found) != len(roles):
-            raise _wrong(
-                name, node.lineno, f"{node.name}({', '.join(found)}) must take {', '.join(roles)}"
-            )
-        known = {arg: records[role] for arg, role in zip(found, roles, strict=True)}
-        for one in ast.walk(node):
-            if not (isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name)):
-                continue
-            dtype = known.get(one.value.id)
-            if dtype is not None and one.attr not in (dtype.names or ()):
-                raise _wrong(
-                    name,
-                    one.lineno,
-                    f"{one.value.id} has no field {one.attr!r}; it has {', '.join(dtype.names or ())}",
-                )
-
-
-def _try_out(spec: Spec) -> None:
-    """Compile every function by deciding on one candle."""
-    state, params = np.zeros(1, spec.state_dtype), np.zeros(1, spec.params_dtype)
-    for one in spec.parameters:
-        params[one.name] = one.default
-    intent, candle, position = empty_intent().reshape(1), np.ones(1, CANDLE), np.zeros(1, POSITION)
-    position["cash"] = position["equity"] = 1.0
-    try:
-        if not spec.valid(params[0]):
-            raise UsageError(f"strategy {spec.name}: its defaults are not valid; mend PARAMS")
-        spec.prepare(state[0], params[0])
-        spec.decide(state[0], candle[0], position[0], params[0], intent[0])
-        candles = (int(spec.first_value(params[0])), int(spec.stable(params[0])))
-    except NumbaError as error:
-        raise UsageError(f"strategy {spec.name} does not compile: {_told(error)}") from None
-    except (ArithmeticError, IndexError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(
-            f"strategy {spec.name} fails on its first candle: {type(error).__name__}: {error}"
-        ) from None
-    if min(candles) < 0:
-        raise UsageError(f"strategy {spec.name}: first_value or stable is negative")
-
-
-def _told(error: NumbaError) -> str:
-    """Return the one line of numba's message that says what is wrong, and where."""
-    lines = [one.strip() for one in str(error).splitlines() if one.strip()]
-    where = next(
-        (f" ({one.split(', ')[-1].rstrip(':')})" for one in lines if one.startswith("File")), ""
-    )
-    noise = ("Failed in nopython", "During:", "File ", "<source", "- Resolution", "raised from")
-    telling = [one for one in lines if not one.startswith(noise)]
-    return (telling[0] if telling else lines[0])[:200] + where
-
-
-def _imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [one.name for one in node.names]
-    if isinstance(node, ast.ImportFrom):
-        if node.level:
-            return ["." * node.level + (node.module or "")]
-        # `from workbench import core` imports workbench.core, `from numba import njit` numba
-        inner = [f"{node.module}.{one.name}" for one in node.names]
-        return (
-            inner if node.module in ("workbench", "workbench.strategies") else [node.module or ""]
-        )
-    return []
-
-
-def _wrong(name: str, line: int | None, what: str) -> UsageError:
-    return UsageError(f"strategy {name}, line {line or 1}: {what}")

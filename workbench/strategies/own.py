@@ -28,8 +28,11 @@ def register(name: str, text: str, *, taken: tuple[str, ...] = ()) -> Spec:
     Raises UsageError, in one line, for a name that is `taken` or impossible and for text that is no
     strategy; nothing is kept then.
     """
+    from workbench.strategies.checks import try_out
+
     _check_name(name, taken)
     spec = build(name, text)
+    try_out(spec)
     keep(spec, _folder())
     return spec
 
@@ -76,7 +79,8 @@ def names() -> tuple[str, ...]:
 
 def build(name: str, text: str) -> Spec:
     """Return the spec of a strategy's text, executed once a process; UsageError where it is none."""
-    from workbench.strategies.declared import check_source, spec_of
+    from workbench.strategies.checks import check_source
+    from workbench.strategies.declared import spec_of
 
     key = (name, sha_of(text))
     if key not in _loaded:
@@ -104,7 +108,7 @@ def keep(spec: Spec, folder: Path) -> Path:
 def _execute(name: str, text: str, module: ModuleType) -> None:
     try:
         exec(compile(text, str(module.__file__), "exec"), vars(module))
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise UsageError(
             f"strategy {name} fails when loaded: {type(error).__name__}: {error}"
         ) from None

@@ -2,7 +2,7 @@
 
 Each candle draws a number from (seed, open time) alone, so a draw does not depend on where the data
 begins, on the machine or on the shell. Out of the market it buys when the number is below `chance`;
-it sells when `bars` more candles have closed. Costs aside it earns what its exposure earns: what a
+it sells when `hold_bars` more candles have closed. Costs aside it earns what its exposure earns: what a
 strategy makes beyond it, it owes to its rules.
 """
 
@@ -14,13 +14,13 @@ from numba import njit
 from workbench.core.indicators import counter_hash
 from workbench.strategies.spec import Parameter, Spec, nothing_to_settle
 
-PARAMS = np.dtype([("seed", "<i8"), ("bars", "<i8"), ("chance", "<f8")], align=True)
+PARAMS = np.dtype([("seed", "<i8"), ("hold_bars", "<i8"), ("chance", "<f8")], align=True)
 STATE = np.dtype([("left", "<i8")], align=True)
 
 
 @njit(nogil=True)
 def valid(params):
-    return params.bars >= 1
+    return params.hold_bars >= 1
 
 
 @njit(nogil=True)
@@ -35,7 +35,7 @@ def decide(state, candle, position, params, intent):
         if state.left == 0:
             intent.target = 0.0
     elif counter_hash(params.seed, candle.open_time) < params.chance:
-        state.left = params.bars
+        state.left = params.hold_bars
         intent.target = 1.0
 
 
@@ -49,7 +49,9 @@ SPEC = Spec(
     source="Basso, T., in: Tharp, V. (1998), Trade Your Way to Financial Freedom, ch. 8",
     parameters=(
         Parameter("seed", "int", 0, 2**31 - 1, 1, 1, "which of the random sequences"),
-        Parameter("bars", "int", 1, 100_000, 1, 24, "candles from entry signal to exit signal"),
+        Parameter(
+            "hold_bars", "int", 1, 100_000, 1, 24, "candles from entry signal to exit signal"
+        ),
         Parameter("chance", "float", 0, 1, 0.01, 0.05, "chance of an entry at a candle"),
     ),
     params_dtype=PARAMS,
