@@ -176,3 +176,24 @@ def test_the_recorded_candles_are_checked_by_command(
         == "2023-03-24T13:00Z"
     )
     assert sum(gap["bars"] for gap in shown["gaps"]) == 59
+
+
+def test_a_store_of_its_own_is_listed_and_checked_by_command(
+    collect_app: typer.Typer, tmp_path: Path
+) -> None:
+    words = ["--symbols", "BTCUSDT", "--intervals", "4h", "--source", "synthetic"]
+    words += ["--since", "2024-01-01", "--until", "2024-01-11", "--store", str(tmp_path / "mine")]
+    assert CliRunner().invoke(collect_app, words).exit_code == 0
+    run = CliRunner().invoke(data_app, ["list", "--store", str(tmp_path / "mine"), "--json"])
+    (one,) = json.loads(run.stdout)["series"]
+    assert (one["symbol"], one["rows"], one["source"]) == (
+        "BTCUSDT",
+        60,
+        "SYNTHETIC market, datasets",
+    )
+    words = ["check", "BTCUSDT", "4h", "--venue", "synthetic", "--store", str(tmp_path / "mine")]
+    shown = json.loads(CliRunner().invoke(data_app, [*words, "--json"]).stdout)
+    assert (shown["rows"], shown["gaps"]) == (60, [])
+    run = CliRunner().invoke(data_app, ["list", "--store", str(tmp_path / "none")])
+    assert isinstance(run.exception, UsageError)
+    assert "--store none: no such folder; `workbench collect` makes one" in str(run.exception)

@@ -6,7 +6,7 @@ only this series has was lost on the way. A manifest that noted a cause is belie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,8 @@ import polars as pl
 from workbench.data import files
 from workbench.data.catalogue import finer_series, recorded_series
 from workbench.data.comparisons import overlap, rebuilt
+from workbench.data.gap_map import GapMap, beside, calendar
+from workbench.data.health_page import page_of
 from workbench.data.manifest import noted_declarations
 from workbench.data.places import Places, Series
 from workbench.data.quality import Finding, Gap, Report, check, with_causes, with_warnings
@@ -40,12 +42,29 @@ class Health:
         named = {"symbol": self.symbol, "interval": self.interval, "source": self.source}
         return named | self.report.as_dict()
 
+    def gap_map(self) -> GapMap:
+        """Return where candles are and where they are missing, as a picture for notebooks."""
+        return calendar(self.report, parse_timeframe(self.interval))
+
+    def _repr_html_(self) -> str:
+        return page_of(self)
+
     def gap_lines(self) -> list[str]:
         """Return one line a gap."""
         return [
             f"{iso(gap.first_missing_ms)} to {iso(gap.last_missing_ms)}: {gap.bars} candles, {gap.cause}"
             for gap in self.report.gaps
         ]
+
+
+def gap_map(healths: Sequence[Health]) -> GapMap:
+    """Return the gap map of several series under one time, a row a series."""
+    return beside(
+        [
+            (f"{one.symbol} {one.interval}", parse_timeframe(one.interval), one.report)
+            for one in healths
+        ]
+    )
 
 
 def health(
