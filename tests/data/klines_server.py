@@ -37,6 +37,7 @@ class KlinesServer:
     rows_changed: object = None  # a function list[row] -> list[row]
     streams: deque[list[str]] = field(default_factory=deque)  # frames of one connection each
     subscribed: list[list[str]] = field(default_factory=list)
+    listed: list[dict[str, object]] = field(default_factory=list)  # exchangeInfo's symbols
     url: str = ""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _thread: threading.Thread | None = None
@@ -68,6 +69,7 @@ class KlinesServer:
         app.router.add_get("/api/v3/time", self._time)
         app.router.add_get("/api/v3/klines", self._klines)
         app.router.add_get("/stream", self._stream)
+        app.router.add_get("/api/v3/exchangeInfo", self._information)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -77,6 +79,9 @@ class KlinesServer:
 
     async def _time(self, request: web.Request) -> web.Response:
         return web.json_response({"serverTime": self.now_ms})
+
+    async def _information(self, request: web.Request) -> web.Response:
+        return web.json_response({"serverTime": self.now_ms, "symbols": self.listed})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Grant what is asked for, send one connection's frames, and close unless it was the last."""
@@ -126,8 +131,9 @@ async def _faulty(request: web.Request, fault: Fault) -> web.StreamResponse:
 def _rows(frame: pl.DataFrame, query: dict[str, str]) -> list[list[object]]:
     timeframe = parse_timeframe(query["interval"])
     time = pl.col("open_time").dt.epoch("ms")
-    end_ms = int(query.get("endTime", 1 << 53))
-    wanted = frame.filter(time >= int(query["startTime"]), time <= end_ms)
+    end_ms, limit = int(query.get("endTime", 1 << 53)), int(query["limit"])
+    wanted = frame.filter(time >= int(query.get("startTime", 0)), time <= end_ms)
+    wanted = wanted.head(limit) if "startTime" in query else wanted.tail(limit)
     return [
         [
             (opened := int(row["open_time"].timestamp() * 1000)),
@@ -139,7 +145,7 @@ def _rows(frame: pl.DataFrame, query: dict[str, str]) -> list[list[object]]:
             f"{row['taker_buy_quote']:.8f}",
             "0",
         ]
-        for row in wanted.head(int(query["limit"])).iter_rows(named=True)
+        for row in wanted.iter_rows(named=True)
     ]
 
 

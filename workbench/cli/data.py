@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.cli.sources import NAMES, ArchiveUrl, BaseUrl, SourceName, source_named, wall_ms
-from workbench.errors import UsageError
+from workbench.cli.sources import (
+    NAMES,
+    ArchiveUrl,
+    BaseUrl,
+    SourceName,
+    StoreFolder,
+    places_in,
+    source_named,
+    wall_ms,
+)
+from workbench.cli.universe import show_universe
 
 if TYPE_CHECKING:
     from workbench.data.health import Health
-    from workbench.data.places import Places
 
-StoreFolder = Annotated[
-    Path | None,
-    typer.Option(help="Store to look into; without it wherever candles are looked for."),
-]
 app = typer.Typer(help="List and check the candles that are there.", no_args_is_help=True)
+app.command("universe")(show_universe)
 
 
 @app.command("list")
@@ -30,7 +35,7 @@ def list_series(
     """List every recorded series: symbol, interval, first, last, rows, source."""
     from workbench.data import available
 
-    frame = available(places=_places(store))
+    frame = available(places=places_in(store))
     if json:
         times = frame.with_columns(
             frame[name].dt.strftime("%Y-%m-%dT%H:%MZ") for name in ("first", "last")
@@ -64,7 +69,7 @@ def check_series(
     from workbench.data.health import health
 
     other = None if against is None else source_named(against, base_url, archive_url)
-    places = _places(store)
+    places = places_in(store)
     found = health(symbol, interval, venue=venue, now_ms=wall_ms(), places=places, against=other)
     print(json_text.dumps(found.as_dict()) if json else _text(found))
     if found.report.errors:
@@ -103,17 +108,6 @@ def repair_series(
             print(f"  {hole.line}")
     if any(hole.outcome.startswith("refused") for hole in done.holes):
         raise typer.Exit(1)
-
-
-def _places(store: Path | None) -> Places | None:
-    """Return a store as the only place that is looked into; None for the usual ones."""
-    if store is None:
-        return None
-    from workbench.data.places import Places
-
-    if not store.is_dir():
-        raise UsageError(f"--store {store.name}: no such folder; `workbench collect` makes one")
-    return Places(None, store, None)
 
 
 def _text(found: Health) -> str:

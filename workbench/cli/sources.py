@@ -1,4 +1,4 @@
-"""The sources that commands name: rest, archive, auto, synthetic, folder:PATH."""
+"""The sources that commands name (rest, archive, auto, synthetic, folder:PATH), and their stores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from workbench.data.places import Places
     from workbench.data.sources.base import Source
     from workbench.data.sources.binance_live import BinanceLive
     from workbench.data.sources.binance_rest import BinanceRest
@@ -32,6 +33,11 @@ ArchiveUrl = Annotated[
     str | None, typer.Option(help="Archives to ask; without it Binance's public ones.")
 ]
 
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(help="Store to look into; without it wherever candles are looked for."),
+]
+
 
 def wall_ms() -> int:
     """Return the clock of this machine in milliseconds UTC."""
@@ -45,13 +51,13 @@ def source_named(name: str, base_url: str | None, archive_url: str | None) -> So
     if archive_url is not None and name not in ("archive", "auto"):
         raise UsageError(f"--archive-url goes with --source archive or auto, not with {name}")
     if name == "rest":
-        return _rest(base_url)
+        return rest_source(base_url)
     if name == "archive":
         return _archive(archive_url)
     if name == "auto":
         from workbench.data.sources.auto import Auto
 
-        return Auto(_archive(archive_url), _rest(base_url), now_ms=wall_ms())
+        return Auto(_archive(archive_url), rest_source(base_url), now_ms=wall_ms())
     if name == "live":
         raise UsageError("live klines tell what is to come; --source rest asks for what was")
     if name == "synthetic":
@@ -65,14 +71,28 @@ def source_named(name: str, base_url: str | None, archive_url: str | None) -> So
     raise UsageError(f"unknown source {name!r}; use {NAMES}")
 
 
+def places_in(store: Path | None) -> Places | None:
+    """Return a store as the only place that is looked into; None for the usual ones."""
+    if store is None:
+        return None
+    from workbench.data.places import Places
+
+    if not store.is_dir():
+        raise UsageError(f"--store {store.name}: no such folder; `workbench collect` makes one")
+    return Places(None, store, None)
+
+
 def live_source(base_url: str | None, stream_url: str | None) -> BinanceLive:
     """Return the streams of a REST API; what becomes of the connection is told on stderr."""
     from workbench.data.sources.binance_live import BinanceLive
 
-    return BinanceLive(_rest(base_url), stream_url, say=lambda line: print(line, file=sys.stderr))
+    return BinanceLive(
+        rest_source(base_url), stream_url, say=lambda line: print(line, file=sys.stderr)
+    )
 
 
-def _rest(base_url: str | None) -> BinanceRest:
+def rest_source(base_url: str | None) -> BinanceRest:
+    """Return the REST API, whose clock is compared with this machine's."""
     from workbench.data.sources.binance_rest import BASE_URL, BinanceRest
 
     return BinanceRest(base_url or BASE_URL, clock_ms=wall_ms)

@@ -89,21 +89,30 @@ class BinanceRest:
         rows = self._rows(symbol, timeframe, 0, None, limit=1)
         return frame_of(rows, symbol, timeframe, from_ms=0, to_ms=MAX_MS)
 
+    def last_candle(self, symbol: str, timeframe: Timeframe, now_ms: int) -> pl.DataFrame:
+        """Return the newest candle that opens before a time, an empty frame where there is none."""
+        rows = self._rows(symbol, timeframe, None, now_ms, limit=1)
+        return frame_of(rows, symbol, timeframe, from_ms=0, to_ms=now_ms)
+
     def _rows(
         self,
         symbol: str,
         timeframe: Timeframe,
-        start_ms: int,
+        start_ms: int | None,
         last_ms: int | None,
         limit: int = PAGE,
     ) -> list[object]:
-        """Return the first klines that open in [start, last] as they came, the open one among them."""
+        """Return the first klines that open in [start, last] as they came, the open one among them.
+
+        Without a start they are the last ones before the end.
+        """
         query = {
             "symbol": symbol,
             "interval": timeframe.name,
-            "startTime": str(start_ms),
             "limit": str(limit),
         }
+        if start_ms is not None:
+            query["startTime"] = str(start_ms)
         if last_ms is not None:
             query["endTime"] = str(last_ms)
         rows = self.http.get("/api/v3/klines", query)
