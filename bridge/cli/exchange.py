@@ -27,6 +27,7 @@ def exchange(
     as_json: Annotated[bool, typer.Option("--json", help="First line as JSON.")] = False,
     data: Annotated[str, typer.Option(help="auto, synthetic, or a folder of candles.")] = "auto",
     symbols: Annotated[str, typer.Option(help="Symbols, separated by commas.")] = "BTCUSDT",
+    crowd: Annotated[int, typer.Option(help="So many made-up symbols, for load.")] = 0,
     interval: Annotated[str, typer.Option(help="Interval of the candles to replay.")] = "1m",
     start: Annotated[str | None, typer.Option(help="First candle to replay, ISO, UTC.")] = None,
     end: Annotated[str | None, typer.Option(help="End of the replay, ISO, UTC.")] = None,
@@ -79,6 +80,7 @@ def exchange(
     settings = Settings(
         symbols=tuple(name.strip().upper() for name in symbols.split(",") if name.strip()),
         interval=interval,
+        crowd=crowd,
         data=data,
         start=start,
         end=end,

@@ -168,6 +168,7 @@ class Admin:
             "speed": venue.settings.speed,
             "source": self._exchange.source,
             "now_ms": venue.now_ms,
+            "clock": asdict(self._exchange.market_clock) if self._exchange.market_clock else None,
             "symbols": symbols,
             "connections": len(self._exchange.open_sockets),
             "orders": len(venue.engine.orders),

@@ -16,6 +16,7 @@ from bridge.local_exchange.connections import Connection
 from bridge.local_exchange.endpoints import Endpoint
 from bridge.local_exchange.faults import FaultPlan
 from bridge.local_exchange.limits import LimitExceeded, Limits
+from bridge.local_exchange.pace import MarketClock
 from bridge.local_exchange.parameters import Parameters
 from bridge.local_exchange.replay import Played
 from bridge.local_exchange.security import authenticate, check_fresh
@@ -82,6 +83,7 @@ class Exchange:
     open_sockets: dict[Connection, Subscriber | ApiSession] = field(default_factory=dict)
     conditions: Conditions = field(default_factory=Conditions)
     plan: Plan = field(default_factory=Plan)
+    market_clock: MarketClock | None = None
     limits: Limits = field(init=False)
     streams: Streams = field(init=False)
     users: UserStreams = field(init=False)

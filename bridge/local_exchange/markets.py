@@ -11,8 +11,10 @@ from workbench.execution.matching.tape import Tape
 from workbench.market.candles import Candles
 from workbench.market.instruments import KNOWN, Instrument, infer_instrument, instrument
 
+Loaded = tuple[Candles, Instrument, Tape, int]
 
-def load_market(symbol: str, settings: Settings) -> tuple[Candles, Instrument, Tape, int]:
+
+def load_market(symbol: str, settings: Settings) -> Loaded:
     """Return a symbol's candles, rules, tape and the index of the first candle to replay."""
     candles = load(
         symbol,

@@ -9,7 +9,7 @@ market of now (`--time now`) runs with the wall's clock instead: nothing shifts 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.clock import Clock
 from bridge.local_exchange.replay import Replay
@@ -17,6 +17,7 @@ from bridge.local_exchange.venue import Venue
 
 NAP_S = 0.25
 LATE_S = 0.25  # so much lateness is caught up, so that N times life stays N times life
+SHIFTS = 100  # how many of them are remembered
 TURN_S = 0.01  # prints that are due are made for so long before others get their turn
 
 
@@ -28,12 +29,16 @@ class MarketClock:
     elapsed_s: float
     speed: float
     rest_until_s: float = 0.0
+    shifts: list[tuple[int, float]] = field(default_factory=list)  # the newest: market ms, by s
 
     def open_at(self, market_ms: int, now_s: float, rest_s: float) -> None:
         """Let a candle open now, and the market rest there for `rest_s` at least."""
         if market_ms > self.market_ms:
-            due_s = max(self.due_s(market_ms), now_s - LATE_S)
-            self.market_ms, self.elapsed_s = market_ms, min(due_s, now_s)
+            due_s = self.due_s(market_ms)
+            if now_s - due_s > LATE_S:
+                self.shifts = [*self.shifts[1 - SHIFTS :], (market_ms, now_s - due_s)]
+                due_s = now_s
+            self.market_ms, self.elapsed_s = market_ms, due_s
         self.rest_until_s = now_s + rest_s
 
     def due_s(self, market_ms: int) -> float:
@@ -83,12 +88,16 @@ class Agenda:
         self.add(name)
 
 
-async def run(venue: Venue, clock: Clock) -> None:
+def market_clock(venue: Venue, clock: Clock) -> MarketClock:
+    """Return the clock of a market that begins to run now."""
+    now_s, settings = clock.elapsed(), venue.settings
+    return MarketClock(venue.now_ms, now_s, settings.speed, now_s + settings.hold_s)
+
+
+async def run(venue: Venue, clock: Clock, market: MarketClock) -> None:
     """Play every symbol's tape until all have ended."""
     settings, agenda = venue.settings, Agenda(venue.replays)
-    now_s = clock.elapsed()
-    market = MarketClock(venue.now_ms, now_s, settings.speed, now_s + settings.hold_s)
-    turn_s = now_s
+    turn_s = clock.elapsed()
     while not venue.ended:
         upcoming = agenda.next()
         now_s = clock.elapsed()

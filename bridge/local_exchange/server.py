@@ -20,8 +20,9 @@ from bridge.local_exchange import market_route, pace
 from bridge.local_exchange.accounts import Accounts, from_file, generate
 from bridge.local_exchange.admin import Admin
 from bridge.local_exchange.conditions import Change
+from bridge.local_exchange.crowd import crowd
 from bridge.local_exchange.exchange import Exchange
-from bridge.local_exchange.markets import load_market, rules_note
+from bridge.local_exchange.markets import Loaded, load_market, rules_note
 from bridge.local_exchange.rest import Rest
 from bridge.local_exchange.settings import Pace, Settings
 from bridge.local_exchange.shapes import Object
@@ -76,8 +77,7 @@ class Running:
 def build(settings: Settings, clock: Clock) -> Exchange:
     """Load the candles and return the exchange standing at its first open, not yet listening."""
     markets, notes = {}, []
-    for symbol in settings.symbols:
-        candles, rules, tape, first = load_market(symbol, settings)
+    for symbol, (candles, rules, tape, first) in _loaded(settings).items():
         markets[symbol] = (rules, tape, first)
         notes.append(candles.source)
         note = rules_note(candles, rules)
@@ -89,6 +89,12 @@ def build(settings: Settings, clock: Clock) -> Exchange:
     )
     venue = Venue(settings, Accounts(accounts), markets)
     return Exchange(venue, clock, "; ".join(dict.fromkeys(notes)))
+
+
+def _loaded(settings: Settings) -> dict[str, Loaded]:
+    if settings.crowd:
+        return crowd(settings.crowd, settings.interval, settings.seed)
+    return {symbol: load_market(symbol, settings) for symbol in settings.symbols}
 
 
 @asynccontextmanager
@@ -121,7 +127,8 @@ async def listening(exchange: Exchange) -> AsyncIterator[Running]:
         for after_s, change in exchange.plan.changes:
             tasks.append(asyncio.create_task(_change_conditions(exchange, after_s, change)))
         if settings.pace is Pace.TIME:
-            player = asyncio.create_task(pace.run(exchange.venue, exchange.clock))
+            market = exchange.market_clock = pace.market_clock(exchange.venue, exchange.clock)
+            player = asyncio.create_task(pace.run(exchange.venue, exchange.clock, market))
             tasks.append(player)
         yield Running(exchange, runner.addresses[0][1], player)
     finally:

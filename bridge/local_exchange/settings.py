@@ -56,6 +56,7 @@ class Settings:
     symbols: tuple[str, ...] = ("BTCUSDT",)
     interval: str = "1m"
     data: str = "auto"
+    crowd: int = 0  # so many made-up symbols instead of `symbols`
     start: str | None = None
     end: str | None = None
     pace: Pace = Pace.TIME

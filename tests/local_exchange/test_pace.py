@@ -62,7 +62,7 @@ async def played(*series: Candles, speed: float, hold_s: float) -> Diary:
         for name, candles in zip(KNOWN, series, strict=False)
     }
     venue = Venue(settings, Accounts(generate(1)), markets, diary)
-    await pace.run(venue, clock)
+    await pace.run(venue, clock, pace.market_clock(venue, clock))
     assert venue.ended
     return diary
 
