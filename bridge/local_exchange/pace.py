@@ -17,6 +17,7 @@ from bridge.local_exchange.venue import Venue
 
 NAP_S = 0.25
 LATE_S = 0.25  # so much lateness is caught up, so that N times life stays N times life
+EARLY_S = 0.005
 SHIFTS = 100  # how many of them are remembered
 TURN_S = 0.01  # prints that are due are made for so long before others get their turn
 
@@ -37,6 +38,8 @@ class MarketClock:
             due_s = self.due_s(market_ms)
             if now_s - due_s > LATE_S:
                 self.shifts = [*self.shifts[1 - SHIFTS :], (market_ms, now_s - due_s)]
+                due_s = now_s
+            if due_s - now_s > EARLY_S:  # a gap was cut
                 due_s = now_s
             self.market_ms, self.elapsed_s = market_ms, due_s
         self.rest_until_s = now_s + rest_s
