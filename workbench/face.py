@@ -29,7 +29,7 @@ from workbench.backtest.study_result import StudyResult
 from workbench.backtest.sweep import sweep_params
 from workbench.data import load
 from workbench.errors import DataError, UsageError
-from workbench.market.candles import Candles
+from workbench.market.candles import Candles, opening_times, refuse_bad_records
 from workbench.market.timeframes import DAY_MS, TIMEFRAMES, Timeframe, parse_timeframe
 from workbench.strategies.spec import Axis, Number, Spec
 
@@ -114,6 +114,7 @@ def backtest(
             "maker_fee_bps use engine 'event'"
         )
     series = candles_of(candles, fine)
+    _demand_strategy(strategy)
     if engine == "kernel":
         result = single.backtest(series, strategy, costs=costs, exits=exits, **params)
     elif engine == "event":
@@ -164,6 +165,7 @@ def sweep(
     Raises UsageError for a bad axis or where no combination is valid, DataError for bad candles.
     """
     costs = Costs(fee_bps, slippage_bps, cash, filters, Guards.of(guards))
+    _demand_strategy(strategy)
     series, grid = candles_of(candles, fine), Grid.of(strategy, axes, exits)
     result: SweepResult
     if search is not None:
@@ -250,15 +252,34 @@ def candles_of(
     if fine is not None:
         return replace(candles_of(candles), fine=candles_of(fine))
     if isinstance(candles, Candles):
+        if not candles.is_sound:
+            refuse_bad_records(candles.records, label=f"{candles.symbol} {candles.timeframe}")
         return candles
+    if not isinstance(candles, pl.DataFrame):
+        raise UsageError(
+            f"candles are a {type(candles).__name__}; give what wb.load returns, or a polars frame"
+        )
     if "open_time" not in candles.columns:
         raise DataError("the frame lacks open_time; it needs the columns of the candle store")
-    return Candles.from_frame(candles, _interval(candles["open_time"]))
+    return Candles.from_frame(candles, _interval(opening_times(candles)))
 
 
-def _interval(open_time: pl.Series) -> Timeframe:
-    times = np.diff(open_time.dt.epoch("ms").to_numpy())
-    step = int(times.min()) if len(times) else 0
+def _demand_strategy(strategy: Spec) -> None:
+    if not isinstance(strategy, Spec):
+        raise UsageError(
+            f"strategy {strategy!r} is none; give wb.strategies.macd or wb.strategies.load(NAME)"
+        )
+
+
+def _interval(times: np.ndarray) -> Timeframe:
+    if len(times) < 2:
+        raise DataError(f"the frame holds {len(times)} candles; at least 2 are needed")
+    steps = np.diff(times)
+    if steps.min() <= 0:
+        at = int(np.argmax(steps <= 0)) + 1
+        what = "the time of the one before" if steps[at - 1] == 0 else "a time before that"
+        raise DataError(f"candle {at} has {what}: times must rise; sort the frame, drop doubles")
+    step = int(steps.min())
     for timeframe in TIMEFRAMES.values():
         if timeframe.fixed_ms == step:
             return timeframe

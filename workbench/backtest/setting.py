@@ -91,6 +91,10 @@ class Costs:
     guards: Guards = Guards()
 
     def __post_init__(self) -> None:
+        for name in ("fee_bps", "slippage_bps", "cash"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+                raise UsageError(f"{name}={value!r} is not a number; write {name}=10")
         for name in ("fee_bps", "slippage_bps"):
             value = getattr(self, name)
             if not 0.0 <= value < 10_000.0:

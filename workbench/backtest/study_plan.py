@@ -125,7 +125,12 @@ class StudyPlan:
 
         With one strategy `params` are its own; with several, a mapping from their names.
         """
-        specs = [strategy] if isinstance(strategy, Spec) else list(strategy)
+        specs = [strategy] if isinstance(strategy, Spec | str) else list(strategy)
+        for one in specs:
+            if not isinstance(one, Spec):
+                raise UsageError(
+                    f"strategy {one!r} is none; give wb.strategies.macd or wb.strategies.load(NAME)"
+                )
         plan = cls(
             symbols=_each(symbols, "symbols"),
             intervals=tuple(str(parse_timeframe(one)) for one in _each(intervals, "intervals")),

@@ -75,8 +75,8 @@ class Candles:
         symbols = frame["symbol"].unique().to_list() if "symbol" in frame.columns else ["FRAME"]
         if len(symbols) != 1:
             raise DataError(f"the frame holds {len(symbols)} symbols; filter it to one")
-        values = {name: frame[name].cast(float).to_numpy() for name in columns}
-        times = frame["open_time"].dt.epoch("ms").to_numpy()
+        values = {name: _numbers(frame[name]) for name in columns}
+        times = opening_times(frame)
         records = records_from_columns(times, **values, timeframe=timeframe, label=symbols[0])
         return cls(symbols[0], timeframe, records, source=source)
 
@@ -97,6 +97,13 @@ class Candles:
     def sha256(self) -> str:
         """Return the hash of all records, warm-up included, in canonical little-endian bytes."""
         return sha256_of(self.records)
+
+    @cached_property
+    def is_sound(self) -> bool:
+        """Return whether every record is a candle that could be, and times rise."""
+        prices = (self.records[n] for n in ("open", "high", "low", "close", "volume"))
+        times = self.records["open_time"]
+        return _is_sound(*prices) and bool((times[1:] > times[:-1]).all())
 
     def used_sha256(self, begin: int) -> str:
         """Return the hash of the records from `begin` on, with the finer ones where there are any."""
@@ -130,6 +137,29 @@ class Candles:
             f"Candles({self.symbol} {self.timeframe}, {len(self):,} from {first} to {last}, "
             f"{self.first:,} before as warm-up, {self.source})"
         )
+
+
+def opening_times(frame: pl.DataFrame) -> np.ndarray:
+    """Return a frame's opening times in milliseconds; DataError where one is missing or is no time."""
+    import polars as pl
+
+    times = frame["open_time"]
+    if times.null_count() or not (times.dtype.is_temporal() or times.dtype.is_integer()):
+        raise DataError(
+            f"open_time holds {times.null_count():,} nulls and is {times.dtype}; it takes UTC datetimes, "
+            "or milliseconds, without any null"
+        )
+    epoch = times.cast(pl.Datetime("ms")) if times.dtype.is_integer() else times
+    return epoch.dt.epoch("ms").to_numpy()
+
+
+def _numbers(column: pl.Series) -> np.ndarray:
+    import polars as pl
+
+    try:
+        return column.cast(float).to_numpy()
+    except pl.exceptions.PolarsError:
+        raise DataError(f"column {column.name} is {column.dtype}, not numbers; mend it") from None
 
 
 def sha256_of(records: np.ndarray) -> str:

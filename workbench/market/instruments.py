@@ -116,7 +116,10 @@ def infer_instrument(symbol: str, records: np.ndarray) -> Instrument:
     prices = np.concatenate([records[name] for name in ("open", "high", "low", "close")])
     scaled = np.rint(prices * SCALE)
     if np.any(np.abs(scaled / SCALE - prices) > 1e-12 * prices):
-        raise DataError(f"{symbol}: a price is finer than 1e-8; such candles cannot be replayed")
+        raise DataError(
+            f"{symbol}: a price is finer than 1e-8, so no exchange could quote it; round the prices, or "
+            "backtest them with filters='none'"
+        )
     common = int(np.gcd.reduce(scaled.astype(np.int64))) if len(prices) else 1
     tick_e8 = 1
     while common % (tick_e8 * 10) == 0 and tick_e8 < SCALE:

@@ -126,7 +126,7 @@ class Spec:
         known = self._known(axes)
         values = {name: [default] for name, default in self.defaults.items()}
         for name, axis in axes.items():
-            chosen = [axis] if isinstance(axis, int | float | np.number) else axis
+            chosen = axis if isinstance(axis, Iterable) else [axis]
             if isinstance(chosen, Sized) and len(chosen) > MAX_COMBINATIONS:
                 raise UsageError(
                     f"axis {name} has {len(chosen):,} values; at most {MAX_COMBINATIONS:,}"
