@@ -1,38 +1,164 @@
-"""One decision everywhere: kernel, event engine and a live instance over the same month."""
+"""One decision everywhere: kernel, sweep, event engine, backtrader and a live instance agree."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+import workbench as wb
 from tests.candle_builders import martingale, to_cents
 from tests.conftest import shared_path
+from tests.strategies.test_every_strategy import QUICK, broken_series
+from workbench import strategies
 from workbench.backtest.event_driven import event_driven
+from workbench.backtest.results import METRIC_COLUMNS
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
-from workbench.report.parity import EngineRun, compare, from_backtest
+from workbench.errors import UsageError
+from workbench.report.parity import (
+    EngineRun,
+    compare,
+    compare_closely,
+    compare_row,
+    from_backtest,
+)
 from workbench.strategies import load
+
+ON_TARGETS = sorted(set(strategies.names()) - {"grid"})
+OWN = """
+from numba import njit
+
+PARAMS = {"count": (2, 1, 20)}
+STATE = {"last": float, "ups": int, "downs": int}
+WARM_UP = 20
+
+
+@njit
+def decide(state, candle, position, params, intent):
+    if candle.close > state.last:
+        state.ups, state.downs = state.ups + 1, 0
+    elif candle.close < state.last:
+        state.ups, state.downs = 0, state.downs + 1
+    state.last = candle.close
+    if state.ups >= params.count:
+        intent.target = 1.0
+    if state.downs >= params.count:
+        intent.target = 0.0
+"""
+
+
+def parity(*arguments: str) -> list[dict[str, object]]:
+    """Run `workbench parity --json`, demand that all is equal, and return the comparisons."""
+    command = [sys.executable, "-c", "from workbench.cli import main; main()", "parity", "--json"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=1_200)
+    assert done.returncode == 0, done.stderr or done.stdout
+    found: list[dict[str, object]] = json.loads(done.stdout)["comparisons"]
+    for one in found:
+        assert one["equal"] is True
+        assert one["decision_differences"] == one["fill_differences"] == 0
+    return found
 
 
 @pytest.mark.slow
-def test_a_month_of_recorded_candles_is_equal_in_all_three_engines() -> None:
+def test_a_month_of_recorded_candles_is_equal_in_all_engines() -> None:
     shared_path("data/klines_1h.parquet")
-    command = [sys.executable, "-c", "from workbench.cli import main; main()", "parity", "--json"]
-    command += ["--symbol", "BTCUSDT", "--start", "2025-03-01", "--end", "2025-04-01"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env=os.environ)
-    assert done.returncode == 0, done.stderr or done.stdout
-    printed = json.loads(done.stdout)
-    assert [one["engine"] for one in printed["comparisons"]] == ["event", "live"]
-    for one in printed["comparisons"]:
+    found = parity("--symbol", "BTCUSDT", "--start", "2025-03-01", "--end", "2025-04-01")
+    assert [(one["engine"], one["reference"]) for one in found] == [
+        ("sweep", "kernel"),
+        ("sweep without filters", "kernel without filters"),
+        ("event", "kernel"),
+        ("backtrader without filters", "kernel without filters"),
+        ("live", "kernel"),
+    ]
+    for one in found[2:]:
         assert one["decisions"] == 744  # 31 days of hours, none missing
         assert one["fills"] == 49
-        assert one["decision_differences"] == one["fill_differences"] == 0
-        assert one["equity_difference"] <= 1e-9
+        assert one["equity_difference"] <= (1e-6 if "backtrader" in one["engine"] else 1e-9)
+
+
+@pytest.mark.slow
+def test_a_users_own_file_is_equal_in_all_engines_too(tmp_path: Path) -> None:
+    shared_path("data/klines_1h.parquet")
+    file = tmp_path / "two_up.py"
+    file.write_text(OWN, encoding="utf-8")
+    found = parity("--strategy", str(file), "--start", "2025-03-01", "--end", "2025-03-02")
+    assert found[-1]["engine"] == "live"
+    assert [one["decisions"] for one in found[2:]] == [24] * 3
+    assert found[-1]["fills"] > 2
+
+
+@pytest.mark.parametrize("name", ON_TARGETS)
+def test_every_target_strategy_is_equal_in_sweep_event_engine_and_backtrader(name: str) -> None:
+    pytest.importorskip("workbench.backtest.reference", exc_type=UsageError)
+    candles, spec = broken_series(), strategies.load(name)
+    plain, exact = ({"filters": one} for one in ("none", "exchange"))
+    for filters in (plain, exact):
+        swept = wb.sweep(candles, spec, progress=False, **filters, **QUICK[name])
+        run = wb.backtest(candles, spec, **filters, **QUICK[name])
+        found = compare_row(swept.frame.row(0, named=True), run)
+        assert (found.equal, found.fill_differences) == (True, 0)
+    event = wb.backtest(candles, spec, engine="event", **QUICK[name])
+    assert compare(from_backtest(event), from_backtest(run)).equal
+    free = wb.backtest(candles, spec, **plain, **QUICK[name])
+    theirs = wb.backtest(candles, spec, engine="backtrader", **QUICK[name])
+    found = compare_closely(from_backtest(theirs), from_backtest(free))
+    assert (found.decisions, found.equal) == (440, True)
+    assert found.fills >= (1 if name == "hold" else 5)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1_300)
+@pytest.mark.parametrize("name", ON_TARGETS)
+def test_every_target_strategy_is_equal_on_the_live_path_over_two_weeks(name: str) -> None:
+    shared_path("data/klines_1h.parquet")
+    params = ",".join(f"{key}={value}" for key, value in QUICK[name].items())
+    found = parity(
+        "--strategy", name, "--params", params, "--start", "2025-03-01", "--end", "2025-03-15"
+    )
+    assert [one["decisions"] for one in found[2:]] == [336] * 3
+    assert found[-1]["fills"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("--engines", "kernel"), "name one or more of sweep, event, backtrader, live"),
+        (("--exits", "stop=2%"), "backtrader and live run without exits and guards"),
+        (("--strategy", "no/such/file.py"), "cannot be read"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_says_so(
+    call: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from workbench.cli import COMMANDS
+    from workbench.command_table import run
+
+    assert run("workbench", COMMANDS, "", ["parity", *call]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_price_or_a_metric_that_is_off_by_more_than_the_tolerance_is_found() -> None:
+    candles = to_cents(martingale(400, 3))
+    kernel = backtest(candles, load("macd"), costs=Costs(), fast=3, slow=7, signal=3)
+    tables = from_backtest(kernel)
+    for factor, differences in ((1 + 5e-7, 0), (1 + 2e-6, 1)):
+        third = pl.when(pl.int_range(pl.len()) == 3)
+        for column in ("price", "quantity"):
+            moved = tables.fills.with_columns(
+                third.then(pl.col(column) * factor).otherwise(pl.col(column)).alias(column)
+            )
+            found = compare_closely(EngineRun("other", tables.closes, moved), tables)
+            assert found.fill_differences == differences
+    row = dict(kernel.metrics)
+    assert compare_row(row, kernel).equal
+    for name in METRIC_COLUMNS:
+        wrong = row | {name: not row[name] if isinstance(row[name], bool) else (row[name] or 0) + 1}
+        assert compare_row(wrong, kernel).fill_differences == 1, name
 
 
 def _two_runs() -> tuple[EngineRun, EngineRun]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,12 @@ from workbench.errors import UsageError
 
 if TYPE_CHECKING:
     from workbench.face import Run
+    from workbench.market.candles import Candles
     from workbench.report.parity import Comparison, EngineRun
+    from workbench.strategies.spec import Number, Spec
 
-ENGINES = ("event", "live")
+ENGINES = ("sweep", "event", "backtrader", "live")
+TARGETS_ALONE = {"backtrader", "live"}  # these run without exits and guards
 
 
 def parity(
@@ -27,7 +31,9 @@ def parity(
     interval: options.Interval = "1h",
     start: Annotated[str, typer.Option(help="First candle, ISO time in UTC.")] = "2025-03-01",
     end: Annotated[str, typer.Option(help="End (exclusive).")] = "2025-04-01",
-    engines: Annotated[str, typer.Option(help="Compared with the kernel.")] = "event,live",
+    engines: Annotated[
+        str, typer.Option(help="Compared with the kernel: sweep, event, backtrader, live.")
+    ] = ",".join(ENGINES),
     fee_bps: options.FeeBps = 10.0,
     slippage_bps: options.SlippageBps = 1.0,
     cash: options.Cash = 10_000.0,
@@ -36,51 +42,94 @@ def parity(
     fine: options.Fine = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Run kernel, event engine and a live instance over one window; exit code 1 on a difference.
+    """Run one strategy through all engines over one window; exit code 1 on a difference.
 
-    The live run goes through local exchange, supervisor, gateway and runner, in step pace.
+    --strategy is a name, or a file of your own. The live run goes through local exchange, supervisor,
+    gateway and runner, in step pace; sweep and backtrader also run without the exchange's filters.
     """
     import workbench as wb
-    from workbench.report.parity import EQUITY_TOLERANCE, compare, from_backtest
 
+    wanted = _wanted(engines, protected=bool(exits or guards))
+    case = _Case(
+        candles=wb.load(symbol, interval, start=start, end=end),
+        fine=wb.load(symbol, fine, start=start, end=end) if fine else None,
+        spec=wb.strategies.load(strategy),
+        params=options.parse_params(params),
+        exits=exits,
+        guards=options.parse_params(guards),
+        fee_bps=fee_bps,
+        slippage_bps=slippage_bps,
+        cash=cash,
+    )
+    kernel = case.run("kernel", "exchange")
+    found = [one for engine in wanted for one in _compared(case, engine, kernel)]
+    _show(kernel, found, as_json=as_json)
+    if not all(one.equal for one in found):
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What is run, whatever runs it."""
+
+    candles: Candles
+    fine: Candles | None
+    spec: Spec
+    params: dict[str, Number]
+    exits: str
+    guards: dict[str, Number]
+    fee_bps: float
+    slippage_bps: float
+    cash: float
+
+    def run(self, engine: str, filters: options.FilterName) -> Run:
+        """Return the backtest of one engine."""
+        import workbench as wb
+
+        return wb.backtest(
+            self.candles, self.spec, engine=engine, filters=filters, fee_bps=self.fee_bps,
+            slippage_bps=self.slippage_bps, cash=self.cash, exits=self.exits, guards=self.guards,
+            fine=self.fine, **self.params,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def row(self, filters: options.FilterName) -> dict[str, object]:
+        """Return the row of a sweep over this one parameter set."""
+        import workbench as wb
+
+        swept = wb.sweep(
+            self.candles, self.spec, filters=filters, fee_bps=self.fee_bps,
+            slippage_bps=self.slippage_bps, cash=self.cash, exits=self.exits or None,
+            guards=self.guards, fine=self.fine, progress=False, **self.params,  # type: ignore[arg-type]
+        )  # fmt: skip
+        return swept.frame.row(0, named=True)
+
+
+def _wanted(engines: str, *, protected: bool) -> list[str]:
     wanted = [one.strip() for one in engines.split(",") if one.strip()]
     if not wanted or set(wanted) - set(ENGINES):
         raise UsageError(f"--engines {engines!r}: name one or more of {', '.join(ENGINES)}")
-    candles = wb.load(symbol, interval, start=start, end=end)
-    if "live" in wanted and (exits or guards):
+    if protected and (without := [one for one in wanted if one in TARGETS_ALONE]):
         raise UsageError(
-            "a live instance has no exits and guards yet; compare with --engines event"
+            f"{' and '.join(without)} run without exits and guards; compare with --engines sweep,event"
         )
-    finer = wb.load(symbol, fine, start=start, end=end) if fine else None
-    spec, chosen = wb.strategies.load(strategy), options.parse_params(params)
+    return wanted
 
-    def run_on(engine: str) -> Run:
-        return wb.backtest(
-            candles,
-            spec,
-            engine=engine,
-            fee_bps=fee_bps,
-            slippage_bps=slippage_bps,
-            cash=cash,
-            filters="exchange",
-            exits=exits,
-            guards=options.parse_params(guards),
-            fine=finer,
-            **chosen,  # type: ignore[arg-type]
-        )
 
-    kernel = run_on("kernel")
-    reference = from_backtest(kernel)
-    found: list[Comparison] = []
-    for engine in wanted:
-        if engine == "event":
-            run = from_backtest(run_on("event"))
-        else:
-            run = _live(kernel)
-        found.append(compare(run, reference))
-    _show(kernel, found, EQUITY_TOLERANCE, as_json=as_json)
-    if not all(one.equal for one in found):
-        raise typer.Exit(1)
+def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
+    """Return how one engine compares with the kernel; the sweep with and without filters."""
+    from workbench.report import parity
+
+    if engine == "live":
+        return [parity.compare(_live(kernel), parity.from_backtest(kernel))]
+    if engine == "event":
+        run = parity.from_backtest(case.run("event", "exchange"))
+        return [parity.compare(run, parity.from_backtest(kernel))]
+    free = case.run("kernel", "none")
+    if engine == "sweep":
+        rows = [(case.row("exchange"), kernel), (case.row("none"), free)]
+        return [parity.compare_row(row, run) for row, run in rows]
+    theirs = parity.from_backtest(case.run("backtrader", "none"))
+    return [parity.compare_closely(theirs, parity.from_backtest(free))]
 
 
 def _live(kernel: Run) -> EngineRun:
@@ -113,9 +162,7 @@ def _live(kernel: Run) -> EngineRun:
         return from_export(out, rules, end_ms=end_ms)
 
 
-def _show(kernel: Run, found: list[Comparison], tolerance: float, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
+def _show(kernel: Run, found: list[Comparison], *, as_json: bool) -> None:
     if as_json:
         said = [{**asdict(one), "equal": one.equal} for one in found]
         about = {
@@ -123,18 +170,25 @@ def _show(kernel: Run, found: list[Comparison], tolerance: float, *, as_json: bo
             "params": kernel.params,
             "source": kernel.candles.source,
         }
-        typer.echo(json.dumps({**about, "equity_tolerance": tolerance, "comparisons": said}))
+        typer.echo(json.dumps({**about, "comparisons": said}))
         return
     from workbench.cli.tables import print_rows
 
     rows = [
         [
-            f"{one.engine} against {one.reference}", f"{one.decisions:,}",
-            str(one.decision_differences), f"{one.fills:,}", str(one.fill_differences),
-            f"{one.equity_difference:.1e}", "equal" if one.equal else "DIFFERENT",
+            one.engine, one.reference, f"{one.decisions:,}" if one.decisions else "–",
+            str(one.decision_differences) if one.decisions else "–", f"{one.fills:,}", str(one.fill_differences),
+            f"{one.equity_difference:.1e}", f"{one.tolerance:g}",
+            "equal" if one.equal else "DIFFERENT",
         ]
         for one in found
     ]  # fmt: skip
-    columns = ["", "decisions", "differ", "fills", "differ", "equity, relative", ""]
-    notes = (kernel.candles.source, f"equity must agree to {tolerance:g}, all else exactly")
-    print_rows(kernel.title, columns, rows, left=1, notes=notes)
+    columns = [
+        "engine", "against", "decisions", "differ", "fills", "differ", "equity, relative", "may", "",
+    ]  # fmt: skip
+    notes = (
+        kernel.candles.source,
+        "with the exchange's filters decisions, times, sides, lots and ticks must be equal; without them "
+        "times and sides, and to the tolerance targets, prices, quantities; of a sweep's row, all metrics",
+    )
+    print_rows(kernel.title, columns, rows, left=2, notes=notes)

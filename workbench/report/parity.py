@@ -1,27 +1,34 @@
 """Parity: the same decisions, sides, lots, ticks and equity in every engine, bar for bar.
 
 Each engine's run is brought into two tables: what was decided and owned at every close, and every
-fill. Decisions, times, sides, lots and ticks must be equal, equity to 1e-9 relative.
+fill. Decisions, times, sides, lots and ticks must be equal, equity to 1e-9 relative (`compare`).
+Without the exchange's filters there are no lots and ticks: against backtrader, whose account is its
+own, prices, quantities, equity and the targets that follow from them must be equal to 1e-6
+(`compare_closely`). A sweep keeps neither decisions nor fills: every
+metric of its row must equal that of the single backtest (`compare_row`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from workbench.backtest.results import BacktestResult
+from workbench.backtest.results import METRIC_COLUMNS, BacktestResult
 from workbench.market.instruments import Instrument
 
 EQUITY_TOLERANCE = 1e-9
+REFERENCE_TOLERANCE = 1e-6  # for an engine that is not ours, with an account of its own
 FILL_COLUMNS = ("time_ms", "side", "ticks", "lots")
+CLOSE_COLUMNS = ("price", "quantity")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRun:
-    """One engine's run: `closes` (open_time_ms, target, equity) and `fills` (FILL_COLUMNS)."""
+    """One engine's run: `closes` (open_time_ms, target, equity) and `fills` (FILL_COLUMNS at least)."""
 
     engine: str
     closes: pl.DataFrame
@@ -30,7 +37,7 @@ class EngineRun:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How far one engine's run is from the reference's."""
+    """How far one engine's run is from the reference's; a sweep's differing metrics count as fills."""
 
     engine: str
     reference: str
@@ -39,23 +46,28 @@ class Comparison:
     fills: int
     fill_differences: int
     equity_difference: float
+    tolerance: float = EQUITY_TOLERANCE
 
     @property
     def equal(self) -> bool:
         """Return whether nothing differs beyond the tolerance."""
         same = self.decision_differences == self.fill_differences == 0
-        return same and self.equity_difference <= EQUITY_TOLERANCE
+        return same and self.equity_difference <= self.tolerance
 
 
 def from_backtest(run: BacktestResult) -> EngineRun:
-    """Return the tables of a kernel or event-driven backtest."""
+    """Return the tables of a backtest, whichever engine ran it."""
     closes = run.equity.select(
         pl.col("open_time").dt.epoch("ms").alias("open_time_ms"), "target", "equity"
     )
     fills = run.fills.select(
-        pl.col("time").dt.epoch("ms").alias("time_ms"), "side", "ticks", "lots"
+        pl.col("time").dt.epoch("ms").alias("time_ms"), "side", "ticks", "lots", *CLOSE_COLUMNS
     )
-    return EngineRun(run.engine, closes, fills)
+    return EngineRun(_named(run), closes, fills)
+
+
+def _named(run: BacktestResult) -> str:
+    return f"{run.engine} without filters" if run.costs.filters == "none" else run.engine
 
 
 def from_export(folder: Path, rules: Instrument, *, end_ms: int) -> EngineRun:
@@ -79,9 +91,52 @@ def from_export(folder: Path, rules: Instrument, *, end_ms: int) -> EngineRun:
 
 def compare(run: EngineRun, reference: EngineRun) -> Comparison:
     """Compare one run with the reference, row by row; a row that only one of them has is different."""
+    return _compared(
+        run, reference, EQUITY_TOLERANCE, _fill_differences(run.fills, reference.fills)
+    )
+
+
+def compare_closely(run: EngineRun, reference: EngineRun) -> Comparison:
+    """Compare two runs without filters: targets, prices, quantities, equity to 1e-6, all else exactly."""
+    exact = _fill_differences(run.fills, reference.fills, FILL_COLUMNS[:2])
+    ours, theirs = (one.fills.select(CLOSE_COLUMNS).to_numpy() for one in (run, reference))
+    both = min(len(ours), len(theirs))
+    apart = ~np.isclose(ours[:both], theirs[:both], rtol=REFERENCE_TOLERANCE, atol=0.0)
+    return _compared(run, reference, REFERENCE_TOLERANCE, exact + int(apart.any(axis=1).sum()))
+
+
+def compare_row(row: Mapping[str, object], reference: BacktestResult) -> Comparison:
+    """Compare a sweep's row with the single backtest of the same parameters, metric by metric."""
+    apart = 0
+    for name in METRIC_COLUMNS:
+        ours, theirs = row[name], reference.metrics[name]
+        if isinstance(ours, float) and isinstance(theirs, float):
+            apart += not np.isclose(ours, theirs, rtol=EQUITY_TOLERANCE, atol=EQUITY_TOLERANCE)
+        else:
+            apart += ours != theirs
+    final, expected = row["final_equity"], reference.metrics["final_equity"]
+    gap = abs(final / expected - 1.0) if isinstance(final, float) and expected else float("inf")
+    named = _named(reference)
+    return Comparison(
+        engine=named.replace(reference.engine, "sweep"),
+        reference=named,
+        decisions=0,
+        decision_differences=0,
+        fills=reference.fills.height,
+        fill_differences=apart,
+        equity_difference=gap,
+    )
+
+
+def _compared(
+    run: EngineRun, reference: EngineRun, tolerance: float, fill_differences: int
+) -> Comparison:
     ours, theirs = run.closes, reference.closes
     joined = theirs.join(ours, on="open_time_ms", how="full", coalesce=True, suffix="_run")
-    differs = ~pl.col("target").eq_missing(pl.col("target_run"))
+    apart = (pl.col("target") - pl.col("target_run")).abs()
+    may_be_apart = tolerance if tolerance > EQUITY_TOLERANCE else 0.0
+    silent = pl.col("target").is_null() != pl.col("target_run").is_null()
+    differs = silent | (apart > may_be_apart).fill_null(False)
     one_sided = pl.col("equity").is_null() | pl.col("equity_run").is_null()
     equity, other = (joined[name].to_numpy() for name in ("equity", "equity_run"))
     gap = np.abs(other / equity - 1.0) if joined.height else np.zeros(1)
@@ -91,13 +146,16 @@ def compare(run: EngineRun, reference: EngineRun) -> Comparison:
         decisions=theirs.height,
         decision_differences=joined.filter(differs | one_sided).height,
         fills=reference.fills.height,
-        fill_differences=_fill_differences(run.fills, reference.fills),
+        fill_differences=fill_differences,
         equity_difference=float(np.max(np.nan_to_num(gap, nan=np.inf))),
+        tolerance=tolerance,
     )
 
 
-def _fill_differences(ours: pl.DataFrame, theirs: pl.DataFrame) -> int:
-    a, b = (frame.select(FILL_COLUMNS).rows() for frame in (ours, theirs))
+def _fill_differences(
+    ours: pl.DataFrame, theirs: pl.DataFrame, columns: Sequence[str] = FILL_COLUMNS
+) -> int:
+    a, b = (frame.select(columns).rows() for frame in (ours, theirs))
     return sum(x != y for x, y in zip(a, b, strict=False)) + abs(len(a) - len(b))
 
 
