@@ -13,12 +13,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from workbench.backtest.event_ladder import EventLadder
 from workbench.backtest.event_market import ACCOUNT, EventMarket
 from workbench.backtest.market_model import AT_ONCE, legs_after, worst_price
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.sweep import warm_starts
 from workbench.core.costs import SCALE
-from workbench.execution.instance import Decider, next_target, written_target
+from workbench.execution.instance import (
+    Decider,
+    next_target,
+    written_revision,
+    written_target,
+)
 from workbench.execution.ledger import Fill
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, SelfTrade, Side
 from workbench.execution.rebalance import MarketBuy, MarketSell, Refused, plan
@@ -68,6 +74,7 @@ class EventInstance:
         self._last_target = 0.0
         self._now = candles.first
         self.waiting: _Waiting | None = None
+        self.ladder: EventLadder | None = None
         self.curve = np.zeros(len(candles), EQUITY)
         self.fills: list[tuple[object, ...]] = []
         self.refusals: list[tuple[int, str]] = []
@@ -80,14 +87,21 @@ class EventInstance:
         self._now = t
 
     def trade(self, t: int) -> None:
-        """Let the order that waits or rests meet candle t."""
+        """Let the order that waits or rests, and the ladder, meet candle t."""
         self.begin(t)
-        waiting = self.waiting
-        if waiting is None:
+        if self.waiting is None and self.ladder is None:
             return
         candle = self.candles.records[t]
         if candle["volume"] <= 0.0 or candle["missing_before"] != 0:
             return
+        if self.ladder is not None:
+            self.ladder.at_the_open(t)
+        if self.waiting is not None:
+            self._meet(self.waiting, t, candle)
+        if self.ladder is not None:
+            self.ladder.in_the_candle(t)
+
+    def _meet(self, waiting: _Waiting, t: int, candle: np.void) -> None:
         opened = int(candle["open_time"])
         ends = self.candles.timeframe.next(opened)
         if waiting.arrives_ms >= ends:
@@ -192,6 +206,11 @@ class EventInstance:
         """Book a fill of this instance's order, in the ledger and in the list of fills."""
         waiting = self.waiting
         assert waiting is not None
+        self._take_in(one, waiting.signal_index)
+        if waiting.order_id and not self.market.engine.orders[waiting.order_id].is_open:
+            self.waiting = None
+
+    def _take_in(self, one: Execution, signal_index: int) -> None:
         buys = one.side is Side.BUY
         ledger, rules = self.market.ledger, self.rules
         before = ledger.account(self.name).realised
@@ -213,12 +232,10 @@ class EventInstance:
         )
         realised = 0.0 if buys else ledger.account(self.name).realised - before
         self.fills.append(
-            (self._now, waiting.signal_index, 1 if buys else -1,
+            (self._now, signal_index, 1 if buys else -1,
              one.price_ticks * rules.tick_e8 / SCALE, one.lots * rules.step_e8 / SCALE,
              one.commission_e8 / SCALE, one.price_ticks, one.lots, realised, 0)
         )  # fmt: skip
-        if waiting.order_id and not self.market.engine.orders[waiting.order_id].is_open:
-            self.waiting = None
 
     # -- the candle closes
 
@@ -230,15 +247,35 @@ class EventInstance:
         ledger.end_candle(self.name)
         account = ledger.account(self.name)
         self.held += account.is_open
-        position = ledger.position_bytes(self.name, close)
+        filled = self.ladder.filled if self.ladder else 0
+        position = ledger.position_bytes(self.name, close, ladder_filled=filled)
         self._state, intent = self._decider.decide(self._state, candle.tobytes(), position)
-        target = next_target(self._last_target, intent)
+        target = next_target(self._last_target, intent, ladders=True)
         self.curve[t - self.candles.first] = (
             account.equity(close), account.cash, account.quantity, written_target(intent)
         )  # fmt: skip
+        if self.ladder is not None or written_revision(intent) != 0:
+            self._lay(intent, t)
         if target is not None:
             self._last_target = target
             self._act(target, t, close)
+
+    def _lay(self, intent: bytes, t: int) -> None:
+        if self.ladder is None:
+            self.ladder = EventLadder(
+                self.name, self.candles, self.rules, self.market,
+                booked=self._take_in, spoken=self._spoken,
+            )  # fmt: skip
+        closed_ms = self.candles.timeframe.next(int(self.candles.records["open_time"][t]))
+        self.ladder.lay(intent, t, closed_ms)
+
+    def _spoken(self) -> tuple[int, int]:
+        """Return the quote and the base that an order will take which waits for the open."""
+        order = self.waiting.order if self.waiting else None
+        return (
+            order.quote_e8 if isinstance(order, MarketBuy) else 0,
+            order.qty_e8 if isinstance(order, MarketSell) else 0,
+        )
 
     def _act(self, target: float, t: int, close: float) -> None:
         """Size the order for a new target; an older one that waits or rests dies."""

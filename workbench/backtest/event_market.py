@@ -38,7 +38,9 @@ class EventMarket:
 
     def __init__(self, rules: Mapping[str, Instrument], costs: Costs, model: MarketModel) -> None:
         self.costs, self.model = costs, model
-        self.engine = MatchingEngine(rules, model.maker_rate_e8(costs.rate_e8), costs.rate_e8)
+        self.engine = MatchingEngine(
+            rules, model.maker_rate_e8(costs.rate_e8), costs.rate_e8, touch_fills=costs.touch
+        )
         self.ledger = Ledger()
         self._owners: dict[int, Owner] = {}
         self._stood: dict[str, int] = {}  # by symbol: the open of the candle the market stands in

@@ -30,7 +30,7 @@ import numpy as np
 import workbench.core
 from workbench.backtest.exits import is_any
 from workbench.backtest.overlay import Overlay
-from workbench.core.intents import ERROR_EXITS
+from workbench.core.intents import ERROR_EXITS, ERROR_LADDER
 from workbench.home import home
 from workbench.strategies.spec import Spec
 
@@ -83,8 +83,18 @@ def run_{form}(
     return n_fills
 
 """
-FORMS = {"plain": "protected=False", "protected": "protected=True"}
-_CHANGES_FORM = {ERROR_EXITS: "protected"}
+FORMS = {
+    "plain": "",
+    "protected": "protected=True",
+    "ladders": "ladders=True",
+    "protected_ladders": "protected=True, ladders=True",
+}
+_CHANGES_FORM = {
+    ("plain", ERROR_EXITS): "protected",
+    ("plain", ERROR_LADDER): "ladders",
+    ("protected", ERROR_LADDER): "protected_ladders",
+    ("ladders", ERROR_EXITS): "protected_ladders",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +130,20 @@ class Kernel:
     forms: Mapping[str, Callable[..., int]]
     mark_valid: Callable[..., None]
     key: str
+    ladders: bool  # whether the strategy's source writes one
 
     def run(self, run: Run, begin: int, end: int, form: str | None = None) -> int:
         """Run combinations begin to end (not included); return the number of fills of the last one.
 
         Where a decision asks for what the form does not have, they run once more in one that has it.
         """
-        form = form or run.form
+        form = form or _with_ladders(run.form, self.ladders)
         count = self.forms[form](
             run.candles, run.samples, run.warm, run.first, run.params, run.exits, run.overlay, begin,
             end, run.costs, run.scale, run.rows, run.fills, run.equities,
         )  # fmt: skip
-        for error, wanted in _CHANGES_FORM.items():
-            if form != wanted and (run.rows["error"][begin:end] == error).any():
+        for (had, error), wanted in _CHANGES_FORM.items():
+            if form == had and (run.rows["error"][begin:end] == error).any():
                 return self.run(run, begin, end, wanted)
         return count
 
@@ -143,7 +154,12 @@ def kernel(spec: Spec) -> Kernel:
     forms = "".join(_FORM.format(form=form, flags=flags) for form, flags in FORMS.items())
     text = _TEMPLATE.format(name=spec.name, module=_import_name(spec), forms=forms)
     module = _module(key, text)
-    return Kernel({form: getattr(module, f"run_{form}") for form in FORMS}, module.mark_valid, key)
+    run = {form: getattr(module, f"run_{form}") for form in FORMS}
+    return Kernel(run, module.mark_valid, key, spec.writes_ladders)
+
+
+def _with_ladders(form: str, ladders: bool) -> str:
+    return _CHANGES_FORM.get((form, ERROR_LADDER), form) if ladders else form
 
 
 def curve_kernel() -> Callable[..., None]:

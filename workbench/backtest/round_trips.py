@@ -28,7 +28,9 @@ def round_trips(fills: pl.DataFrame, *, step: float, last_close: float) -> pl.Da
         value = fill["price"] * fill["quantity"]
         if fill["side"] == "BUY":
             if not trip:
-                trip = dict.fromkeys(("bought", "paid", "sold", "got", "fees", "pnl"), 0.0)
+                trip = dict.fromkeys(
+                    ("bought", "paid", "sold", "got", "charged", "fees", "pnl"), 0.0
+                )
                 opened = fill["time"]
             trip["bought"] += fill["quantity"]
             trip["paid"] += value
@@ -37,6 +39,7 @@ def round_trips(fills: pl.DataFrame, *, step: float, last_close: float) -> pl.Da
             continue
         trip["sold"] += fill["quantity"]
         trip["got"] += value
+        trip["charged"] += fill["fee"]
         trip["fees"] += fill["fee"]
         trip["pnl"] += fill["realised"]
         held -= fill["quantity"]
@@ -45,7 +48,7 @@ def round_trips(fills: pl.DataFrame, *, step: float, last_close: float) -> pl.Da
             rows.append(_row(trip, opened, exited, trip["pnl"], why))
             trip = {}
     if trip:
-        unrealised = trip["got"] + held * last_close - trip["paid"]
+        unrealised = trip["got"] - trip["charged"] + held * last_close - trip["paid"]
         rows.append(_row(trip, opened, None, unrealised, None))
     return pl.DataFrame(rows, schema=_schema())
 

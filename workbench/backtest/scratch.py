@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.core.account import ACCOUNT, FILL
+from workbench.core.ladder import LADDER
 from workbench.core.orders import ORDER
 from workbench.core.records import INTENT, POSITION
 
@@ -15,6 +16,7 @@ BOOK = np.dtype(
         ("intent", INTENT),
         ("order", ORDER),
         ("fill", FILL),
+        ("ladder", LADDER),
     ],
     align=True,
 )

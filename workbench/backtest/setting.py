@@ -80,7 +80,8 @@ class Guards:
 class Costs:
     """Fee and slippage in basis points a side, starting cash in quote, filters and guards.
 
-    `filters="none"` rounds nothing; `"exchange"` keeps whole lots, ticks and amounts at 1e-8.
+    `filters="none"` rounds nothing; `"exchange"` keeps whole lots, ticks and amounts at 1e-8. Limit
+    orders fill when they are traded through, with `touch` when their price is touched.
     Raises UsageError for a value that is negative, not finite or, for filters, unknown.
     """
 
@@ -89,6 +90,7 @@ class Costs:
     cash: float = DEFAULT_CASH
     filters: Filters = "none"
     guards: Guards = Guards()
+    touch: bool = False
 
     def __post_init__(self) -> None:
         for name in ("fee_bps", "slippage_bps", "cash"):
@@ -118,6 +120,7 @@ class Costs:
         costs["slippage_bps"] = self.slippage_bps
         costs["cash"] = self.cash
         costs["rate_e8"] = self.rate_e8
+        costs["touch"] = self.touch
         if rules is not None:
             costs["exact"] = 1
             for name in ("tick_e8", "step_e8", "unit_e8", "min_qty_e8", "min_notional_e8"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from workbench.backtest.exits import ExitsForm, exits_of
@@ -74,6 +76,9 @@ def backtest(
         equities=curve,
     )
     count = kernel(spec).run(run, 0, 1)
+    if count > len(fills):  # a ladder may fill many times in a candle
+        fills = np.zeros(count, FILL)
+        kernel(spec).run(replace(run, fills=fills), 0, 1)
     if rows["error"][0] != ERROR_NONE:
         raise UsageError(f"{spec.name} wrote {ERRORS[int(rows['error'][0])]}; mend its decide")
     frame = fills_frame(fills[:count], candles)

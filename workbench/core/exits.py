@@ -196,6 +196,13 @@ def take_exit(plan, account, costs, candle, fine, begin, end, fill):
         )
     if reason == REASON_NONE:
         return NOTHING, 0
+    done = sell_out(plan, account, costs, reason, price, fill)
+    return done, unclear if done == SOLD else 0
+
+
+@njit(nogil=True)
+def sell_out(plan, account, costs, reason, price, fill):
+    """Sell the whole position for a reason, at a price before slippage; return SOLD or REFUSED."""
     lots = account.base_e8 // costs.step_e8 if costs.exact else 0
     if reason == REASON_TAKE_PROFIT:
         refused = limit_sell_is_refused(costs, price, lots)
@@ -204,7 +211,7 @@ def take_exit(plan, account, costs, candle, fine, begin, end, fill):
     if refused:
         stand_down(plan)
         plan.spent = 1
-        return REFUSED, 0
+        return REFUSED
     if reason == REASON_TAKE_PROFIT:
         fill_sell_limit(account, costs, price, account.quantity, lots, fill)
     else:
@@ -213,7 +220,7 @@ def take_exit(plan, account, costs, candle, fine, begin, end, fill):
         reason = REASON_TRAIL
     plan.reason = fill.reason = reason
     stand_down(plan)
-    return SOLD, unclear
+    return SOLD
 
 
 @njit(nogil=True)

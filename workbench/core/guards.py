@@ -61,6 +61,13 @@ def buy_guard(guards, equity, day_equity, peak, buys_today, bars_since_exit, los
 
 
 @njit(nogil=True)
+def holds_back(guards):
+    """Return whether any guard could ever refuse a buy."""
+    of_fills = guards.trades_a_day > 0 or guards.cooldown_bars > 0 or guards.loss_streak > 0
+    return of_fills or guards.daily_loss > 0.0 or guards.drawdown > 0.0
+
+
+@njit(nogil=True)
 def sized(target, guards, realised):
     """Return the target scaled down where the realised volatility is above the wanted one."""
     if guards.volatility <= 0.0 or realised <= guards.volatility:

@@ -5,7 +5,8 @@ writes holds until the next close: a level that shall stay is written at every c
 
     stop, take_profit   prices in quote; 0 for none; they win over the exits overlay
     trail               distance in quote below the highest high since entry; 0 for none
-    revision            counts the changes of the ladder; 0 for no ladder
+    revision            counts the changes of the ladder; 0 for no ladder; written at every candle,
+                        the rungs with a new one only
 
 A target outside 0..1, or a level that is negative, infinite or NaN, cannot be executed.
 """
@@ -21,6 +22,8 @@ ERROR_EXITS = 2  # a form of the loop without exits met a level
 ERROR_LADDER = 3  # a form of the loop without ladders met a ladder
 ERROR_LEVEL = 4
 ERROR_RANGE = 5  # an entry before the average true range, or the volatility, has a value
+ERROR_RUNGS = 6  # a ladder that no loop can carry out
+ERROR_GUARDED = 7
 
 REASONS = {
     ERROR_TARGET: "a target outside 0..1 or infinite",
@@ -29,6 +32,9 @@ REASONS = {
     ERROR_LEVEL: "a stop, take-profit or trail that is below 0, infinite or not a number",
     ERROR_RANGE: "an entry before its exits' average true range, or the volatility that scales it, "
     "has a value; load candles before the window or shorten the period",
+    ERROR_RUNGS: "a ladder that cannot be carried out: it has at most 64 rungs, each with an id of "
+    "its own, side 1 or -1, price and quote above 0, and pair_price 0 or on the other side of its price",
+    ERROR_GUARDED: "a ladder, which no guard can hold back yet; leave the guards out",
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from workbench.core.account import (
+    ROUNDING,
     base_to_sell,
     buy_is_too_small,
     fill_buy,
@@ -93,7 +94,7 @@ def size_order(order, account, costs, target, close):
             order.quote_e8 = quote_to_spend_e8(target, equity, value, free_e8)
             if buy_is_too_small(order.quote_e8, close, costs.min_qty_e8, costs.min_notional_e8):
                 return True
-        if order.quote > 0.0:
+        if order.quote > ROUNDING * equity:
             order.side = 1
         return False
     if account.is_open == 0:
@@ -106,7 +107,7 @@ def size_order(order, account, costs, target, close):
         quantity_e8 = order.lots * costs.step_e8
         if sell_is_too_small(quantity_e8, close, costs.min_qty_e8, costs.min_notional_e8):
             return True
-    if order.quantity > 0.0:
+    if order.quantity * close > ROUNDING * equity:
         order.side = -1
     return False
 
@@ -124,8 +125,15 @@ def fill_order(order, account, costs, price, fill):
 
 @njit(nogil=True, forceinline=True)
 def note_fill(tally, position, account, fill, fills):
-    """Keep a fill (where `fills` is not empty), show it to `decide`, count the trip that it ends."""
-    if fills.shape[0] > 0:
+    """Keep a fill, show it to `decide`, count the round trip that it ends."""
+    count_fill(tally, account, fill, fills)
+    show_account(position, account)
+
+
+@njit(nogil=True, forceinline=True)
+def count_fill(tally, account, fill, fills):
+    """Keep a fill where `fills` still has a place for it, and count the round trip that it ends."""
+    if tally.fills < fills.shape[0]:
         fills[tally.fills] = fill
     tally.fills += 1
     if fill.side < 0 and account.is_open == 0:
@@ -138,4 +146,3 @@ def note_fill(tally, position, account, fill, fills):
         else:
             tally.lost -= account.trade_pnl
             tally.losses_in_a_row += 1
-    show_account(position, account)

@@ -2,18 +2,23 @@
 
 What happens in a candle, in this order, here and in every other shell:
 
-1. an order that waits fills at the open, worsened by slippage, if the candle is tradable
-   (it has volume and is not the first after a gap); otherwise it goes on waiting;
-2. a protective exit sells what is left, where the candle reaches its level (`exits`);
-3. the account is marked at the close;
-4. `decide` sees the candle and the marked position and may write a target;
-5. a target that differs from the last one written becomes an order for the next open, sized now;
-   an order that still waits for another target dies; a guard may refuse a buy (`guards`).
+1. rungs of a ladder that the open has passed fill, if the candle is tradable (it has volume and is
+   not the first after a gap), and their opposites rest (`ladder_fills`);
+2. an order that waits fills at the open, worsened by slippage, if the candle is tradable; otherwise
+   it goes on waiting; rungs that wait are placed;
+3. on the way to low, high and close rungs fill, and a protective exit sells what is left, where the
+   candle reaches its level (`exits`);
+4. the account is marked at the close;
+5. `decide` sees the candle and the marked position and may write a target, or another ladder;
+6. a new ladder takes back at once what it does not want; what it adds waits for the next open;
+7. a target that differs from the last one written becomes an order for the next open, sized now
+   from what no rung has reserved; an order that still waits for another target dies; a guard may
+   refuse a buy (`guards`).
 
-Candles before `first` are warm-up: `decide` sees them, its targets are ignored. The decision
-functions are handed in; called from compiled code they are inlined, so the loop costs what the
-strategy costs. A loop comes in forms: without `protected` it has neither exits nor guards, and what
-it does not have costs nothing.
+Candles before `first` are warm-up: `decide` sees them, its targets and ladders are ignored. The
+decision functions are handed in; called from compiled code they are inlined, so the loop costs what
+the strategy costs. A loop comes in forms: without `protected` it has neither exits nor guards,
+without `ladders` no ladders, and what it does not have costs nothing.
 """
 
 from __future__ import annotations
@@ -33,20 +38,25 @@ from workbench.core.exits import (
     take_exit,
     within_reach,
 )
-from workbench.core.guards import GUARD_NONE, buy_guard, sized
+from workbench.core.guards import GUARD_NONE, buy_guard, holds_back, sized
 from workbench.core.intents import (
     ERROR_EXITS,
+    ERROR_GUARDED,
     ERROR_LADDER,
     ERROR_NONE,
     ERROR_RANGE,
+    ERROR_RUNGS,
     asks_for_exits,
     asks_for_ladder,
     intent_error,
 )
+from workbench.core.ladder import clear_ladder, ladder_error, lay
+from workbench.core.ladder_fills import Trip, is_reached, make_ladder_walk
 from workbench.core.orders import (
     TALLY,
     fill_order,
     note_fill,
+    show_account,
     size_order,
     tradable,
 )
@@ -55,11 +65,12 @@ from workbench.core.stack import copy_record, local_record
 from workbench.core.statistics import growth_a_year, sharpe_ratio, sortino_ratio
 
 
-def make_simulate(decide, STATE, *, protected=False):
+def make_simulate(decide, STATE, *, protected=False, ladders=False):
     """Return the compiled loop around one compiled `decide`.
 
     The function is bound here and not passed as an argument: numba caches no kernel that takes one.
     """
+    at_the_open, in_the_candle = make_ladder_walk(protected)
 
     @njit(nogil=True, error_model="numpy")
     def simulate(
@@ -70,11 +81,11 @@ def make_simulate(decide, STATE, *, protected=False):
 
         `samples[t]` is 1 where a return sample ends with candle t. `exits` is one EXITS record and
         `overlay` what they and the guards read (see `backtest.overlay`). `book` is one record with
-        the fields account, position, intent, order and fill: scratch space of the caller. `scale` is
+        the fields account, order, fill and ladder: scratch space of the caller. `scale` is
         (samples a year, days of the window). `fills` and `equities` are filled where they are not
         empty; return the number of fills.
         """
-        account, order, fill = book.account, book.order, book.fill
+        account, order, fill, ladder = book.account, book.order, book.fill, book.ladder
         state, position, intent = local_record(STATE), local_record(POSITION), local_record(INTENT)
         tally, plan = local_record(TALLY), local_record(PLAN)
         copy_record(state, prepared)
@@ -92,6 +103,9 @@ def make_simulate(decide, STATE, *, protected=False):
         error = ERROR_NONE
         keep_equity = equities.shape[0] > 0
         ranges = -1
+        acts = False
+        if ladders:
+            clear_ladder(ladder)
         if protected:
             stand_down(plan)
             if needs_range(exits):
@@ -101,6 +115,18 @@ def make_simulate(decide, STATE, *, protected=False):
             candle = candles[t]
             close = candle.close
             if t >= first:
+                if ladders:
+                    acts = ladder.waiting > 0 or is_reached(ladder, candle)
+                    if protected:
+                        acts = acts or within_reach(plan, candle, account.bars_held)
+                        acts = acts or order.side != 0
+                    acts = acts and tradable(candle)
+                    if acts:
+                        reach = overlay.ranges[ranges, t - 1] if ranges >= 0 and t > 0 else 0.0
+                        trip = Trip(tally, plan, exits, intent, reach)
+                        at_the_open(
+                            ladder, trip, order, account, costs, candle.open, t, fill, fills
+                        )
                 if order.side != 0 and tradable(candle):
                     before = account.quantity
                     if fill_order(order, account, costs, candle.open, fill):
@@ -120,7 +146,13 @@ def make_simulate(decide, STATE, *, protected=False):
                     else:
                         tally.refused += 1
                     order.side = 0
-                if protected and within_reach(plan, candle, account.bars_held) and tradable(candle):
+                if ladders and acts:
+                    in_the_candle(ladder, trip, account, costs, candle, t, fill, fills)
+                    show_account(position, account)
+                    position.ladder_filled = ladder.filled
+                elif (
+                    protected and within_reach(plan, candle, account.bars_held) and tradable(candle)
+                ):
                     begin = end = 0
                     if overlay.offsets.shape[0] > 0:
                         begin, end = overlay.offsets[t], overlay.offsets[t + 1]
@@ -166,7 +198,17 @@ def make_simulate(decide, STATE, *, protected=False):
             error = intent_error(intent)
             if not protected and asks_for_exits(intent):
                 error = ERROR_EXITS
-            if asks_for_ladder(intent):
+            if ladders and t >= first and intent.revision != ladder.revision:
+                if ladder_error(intent):
+                    error = ERROR_RUNGS
+                elif protected and holds_back(overlay.guards[0]):
+                    error = ERROR_GUARDED
+                elif protected and ranges >= 0 and np.isnan(overlay.ranges[ranges, t]):
+                    error = ERROR_RANGE
+                else:
+                    lay(ladder, intent, account, t)
+                    position.ladder_filled = ladder.filled
+            elif not ladders and asks_for_ladder(intent):
                 error = ERROR_LADDER
             if error != ERROR_NONE:
                 break
@@ -217,7 +259,7 @@ def make_simulate(decide, STATE, *, protected=False):
         row.exposure = held / bars
         row.fees = account.fees
         row.bars = bars
-        row.refused = tally.refused
+        row.refused = tally.refused + ladder.refused if ladders else tally.refused
         row.guarded, row.ambiguous = guarded, ambiguous
         return tally.fills
 

@@ -65,23 +65,25 @@ class Decider:
         return new_state.tobytes()
 
 
-def next_target(last_target: float, intent: bytes) -> float | None:
+def next_target(last_target: float, intent: bytes, *, ladders: bool = False) -> float | None:
     """Return the target to act on, or None: no opinion (NaN), or the one last written again.
 
-    Raises UsageError for an intent that cannot be executed, or that holds levels or a ladder: the
-    instance is then faulted.
+    Raises UsageError for an intent that cannot be executed, or that holds levels or (unless the
+    caller carries out `ladders`) a ladder: the instance is then faulted.
     """
     record = _readable(intent)
     if asks_for_exits(record[0]):
         raise UsageError(f"the strategy wrote {REASONS[ERROR_EXITS]}")
-    return target_beside_exits(last_target, intent)
+    return target_beside_exits(last_target, intent, ladders=ladders)
 
 
-def target_beside_exits(last_target: float, intent: bytes) -> float | None:
+def target_beside_exits(
+    last_target: float, intent: bytes, *, ladders: bool = False
+) -> float | None:
     """Return `next_target` where the caller executes the intent's levels (`written_levels`)."""
     record = _readable(intent)
     error = intent_error(record[0])
-    if asks_for_ladder(record[0]):
+    if asks_for_ladder(record[0]) and not ladders:
         error = ERROR_LADDER
     if error != ERROR_NONE:
         raise UsageError(f"the strategy wrote {REASONS[error]} (target {record['target'][0]})")
@@ -96,6 +98,11 @@ def _readable(intent: bytes) -> np.ndarray:
 def written_target(intent: bytes) -> float:
     """Return the target in an intent as it was written, NaN for no opinion."""
     return float(_record(intent, INTENT, "intent")["target"][0])
+
+
+def written_revision(intent: bytes) -> int:
+    """Return the revision of the ladder in an intent, 0 for none."""
+    return int(_record(intent, INTENT, "intent")["revision"][0])
 
 
 def _record(data: bytes, dtype: np.dtype, name: str) -> np.ndarray:

@@ -171,9 +171,14 @@ class Ledger:
         """Return the instances that have an account."""
         return tuple(self._books)
 
-    def position_bytes(self, name: str, close: float) -> bytes:
+    def record(self, name: str) -> np.ndarray:
+        """Return the ACCOUNT record itself (shape (1,)), for a ladder that reserves in it."""
+        return self._of(name)
+
+    def position_bytes(self, name: str, close: float, *, ladder_filled: int = 0) -> bytes:
         """Return the POSITION record that `decide` sees, marked at `close`."""
         position = np.zeros(1, POSITION).view(np.recarray)
+        position["ladder_filled"] = ladder_filled
         mark_position(position[0], self._of(name)[0], close)
         return position.tobytes()
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +97,11 @@ class Spec:
             return sha_of(self.code)
         parts = (str(CONTRACT), repr(self.params_dtype), repr(self.state_dtype), self.text)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def writes_ladders(self) -> bool:
+        """Return whether the source writes a ladder's revision: a hint, the loop finds out by itself."""
+        return re.search(r"\.revision\b", self.text) is not None
 
     @property
     def defaults(self) -> dict[str, Number]:

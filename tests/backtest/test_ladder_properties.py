@@ -1,0 +1,127 @@
+"""Any ladders on any candles: kernel, oracle and matching engine agree, and nothing is made or lost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.backtest.scripted_ladder import RUNGS, Bar, Script, Scripted, bars, scripted
+from tests.naive_ladder import Rules
+from workbench.backtest.event_driven import event_driven
+from workbench.backtest.setting import Costs
+from workbench.backtest.single import backtest
+from workbench.market.candles import Candles
+
+CASH = 10_000.0
+BTC = {"tick": Decimal("0.01"), "step": Decimal("0.00001"), "least": Decimal(5)}
+
+
+@st.composite
+def series(draw: st.DrawFn) -> Candles:
+    """Return candles of whole cents around 100, some without trade, some after a gap."""
+    rows: list[Bar] = []
+    last = 10_000
+    for _ in range(draw(st.integers(2, 25))):
+        opened = last + draw(st.sampled_from([0, 0, 0, 1, -1, 150, -150, 320, -320]))
+        path = [opened, *(opened + draw(st.integers(-400, 400)) for _ in range(3))]
+        idle = draw(st.integers(0, 11)) == 0
+        path = [opened] if idle else path
+        missing = 2 if draw(st.integers(0, 14)) == 0 else 0
+        cents = (opened, max(path), min(path), path[-1])
+        rows.append((*(one / 100 for one in cents), 0.0 if idle else 10.0, missing))
+        last = path[-1]
+    return bars(*rows)
+
+
+@st.composite
+def scripts(draw: st.DrawFn, count: int) -> Script:
+    """Return rungs that come and go, each id wanted once at a time, and up to three targets."""
+    rungs: list[Scripted] = []
+    for _ in range(draw(st.integers(1, RUNGS))):
+        begin = draw(st.integers(0, count - 1))
+        end = draw(st.integers(begin + 1, count + 2))
+        id = draw(st.integers(1, 7))
+        if any(one.id == id and begin < one.end and one.begin < end for one in rungs):
+            continue
+        side = draw(st.sampled_from([1, 1, 1, -1]))
+        off_tick = draw(st.sampled_from([0.0, 0.0037]))
+        price = 100 + draw(st.integers(-800, 800)) / 100 + off_tick
+        pair = price + side * draw(st.integers(4, 500)) / 100 if draw(st.booleans()) else 0.0
+        quote = draw(st.sampled_from([4.0, 20.0, 777.77, 1_000.0, 2_500.0, 5_000.0, 10_000.0]))
+        rungs.append(Scripted(begin, end, id, side, price, quote, pair))
+    moments = draw(st.lists(st.integers(0, count - 1), max_size=3, unique=True))
+    return Script(
+        tuple(rungs), tuple((t, draw(st.sampled_from([0.0, 0.25, 0.5, 1.0]))) for t in moments)
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), series(), st.sampled_from(["none", "exchange"]), st.booleans())
+def test_the_kernel_is_the_oracle_fill_for_fill(
+    data: st.DataObject, candles: Candles, filters: str, touch: bool
+) -> None:
+    script = data.draw(scripts(len(candles)))
+    costs = Costs(filters=filters, touch=touch)  # type: ignore[arg-type]
+    run = backtest(candles, scripted(), costs=costs, **script.params())
+    steps = BTC if filters == "exchange" else {}
+    book = script.oracle(candles, cash=CASH, rules=Rules(touch=touch, **steps))
+    times = candles.records["open_time"]
+    expected = [(times[t].item(), side, float(p), float(q)) for t, side, p, q in book.fills]
+    found = run.fills.select(run.fills["time"].dt.epoch("ms"), "side", "price", "quantity").rows()
+    assert [one[:2] for one in found] == [one[:2] for one in expected]
+    numbers = [one[2:] for one in found]
+    assert np.allclose(numbers, [one[2:] for one in expected], rtol=1e-9, atol=0.0)
+    equity = [float(one) for one in book.equity]
+    assert np.allclose(run.equity["equity"], equity, rtol=1e-9, atol=0.0)
+    fees = run.metrics["fees"]
+    assert fees is not None
+    assert np.isclose(fees, float(book.fees), rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), series(), st.booleans())
+def test_the_matching_engine_is_the_kernel_fill_for_fill(
+    data: st.DataObject, candles: Candles, touch: bool
+) -> None:
+    script = data.draw(scripts(len(candles)))
+    costs = Costs(filters="exchange", touch=touch)
+    fast = backtest(candles, scripted(), costs=costs, **script.params())
+    slow = event_driven(candles, scripted(), costs=costs, **script.params())
+    same = ["time", "signal_time", "side", "ticks", "lots", "price", "quantity", "fee"]
+    assert fast.fills.select(same).equals(slow.fills.select(same))
+    a, b = (run.equity["equity"].to_numpy() for run in (fast, slow))
+    assert np.max(np.abs(a / b - 1.0)) <= 1e-9
+    assert (fast.pending, fast.metrics["trades"]) == (slow.pending, slow.metrics["trades"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data(), series(), st.sampled_from(["none", "exchange"]))
+def test_cash_and_base_are_what_the_fills_left_and_never_below_zero(
+    data: st.DataObject, candles: Candles, filters: str
+) -> None:
+    script = data.draw(scripts(len(candles)))
+    costs = Costs(filters=filters)  # type: ignore[arg-type]
+    run = backtest(candles, scripted(), costs=costs, **script.params())
+    assume(run.fills.height > 0)
+    cash, base = CASH, 0.0
+    left = {}
+    for fill in run.fills.iter_rows(named=True):
+        value = fill["price"] * fill["quantity"]
+        buys = fill["side"] == "BUY"
+        cash += -value if buys else value - fill["fee"]
+        base += fill["quantity"] - fill["fee"] if buys else -fill["quantity"]
+        left[fill["time"]] = cash, base
+    cash, base = CASH, 0.0
+    for row in run.equity.iter_rows(named=True):
+        cash, base = left.get(row["open_time"], (cash, base))
+        assert np.isclose(row["cash"], cash, rtol=0.0, atol=1e-9 * CASH)
+        assert np.isclose(row["quantity"], base, rtol=0.0, atol=1e-9 * CASH / 100)
+        assert np.isclose(row["equity"], cash + base * row["close"], rtol=1e-9)
+        assert row["cash"] >= -1e-9 * CASH
+        assert row["quantity"] >= 0.0
+    gain = run.equity["equity"][-1] - CASH
+    dust = 0.0 if filters == "none" else 1e-5 * 120 * run.trades.height
+    assert np.isclose(sum(run.trades["pnl"]), gain, rtol=0.0, atol=1e-8 * CASH + dust)

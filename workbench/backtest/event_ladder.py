@@ -1,0 +1,136 @@
+"""A ladder in the event-driven backtest: limit orders on the matching engine, along each candle's path.
+
+The market prints a price of the path, orders that it passed fill, the market stands there, and the
+opposite orders are placed before the next price is printed. Prices that pass nothing are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from workbench.backtest.event_market import ACCOUNT, EventMarket
+from workbench.errors import UsageError
+from workbench.execution.ladder import RestingLadder, RungOrder
+from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, SelfTrade, Side
+from workbench.market.candles import Candles
+from workbench.market.instruments import Instrument
+
+LEGS = ("low", "high", "close")
+
+
+class EventLadder:
+    """The ladder of one instance on a market; it is the owner of its rungs' orders there.
+
+    `booked(execution, signal_index)` books a fill for the instance, `spoken()` returns the quote and
+    the base that its market order will take at this open.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        candles: Candles,
+        rules: Instrument,
+        market: EventMarket,
+        *,
+        booked: Callable[[Execution, int], None],
+        spoken: Callable[[], tuple[int, int]],
+    ) -> None:
+        self._candles, self._rules, self._market = candles, rules, market
+        self._ladder = RestingLadder(market.ledger.record(name), rules)
+        self._booked, self._spoken = booked, spoken
+        self._turned: list[RungOrder] = []  # to be placed where the market stands next
+        self._sending: RungOrder | None = None
+        self._now_ms = 0
+
+    @property
+    def filled(self) -> int:
+        """Return the bits that `decide` sees as `ladder_filled`."""
+        return self._ladder.filled
+
+    def lay(self, intent: bytes, t: int, closed_ms: int) -> None:
+        """Read the ladder of an intent at the close of candle t; UsageError where it is none."""
+        revised = self._ladder.lay(intent, t)
+        self._take_back(revised, closed_ms)
+        if self._ladder.waits:
+            model = self._market.model
+            if model.latency_ms or model.volume_share is not None or model.orders != "market":
+                raise UsageError(
+                    "ladders trade at once, whole, as limit orders of their own; leave out latency, "
+                    "volume share and limit orders"
+                )
+
+    def at_the_open(self, t: int) -> None:
+        """Let the open of candle t pass what rests."""
+        opening = float(self._candles.records["open"][t])
+        if self._is_passed(opening):
+            self._now_ms = int(self._candles.records["open_time"][t])
+            self._market.walk(self._candles, t, ("open",), self._now_ms)
+            self._market.stand_at_open(self._candles, t)
+            self._place_turned()
+
+    def in_the_candle(self, t: int) -> None:
+        """Place what waits at the open of candle t, then follow its path."""
+        candle = self._candles.records[t]
+        if self._ladder.waits:
+            self._now_ms = int(candle["open_time"])
+            self._market.stand_at_open(self._candles, t)
+            for order in self._ladder.due():
+                self._send(order)
+                self._place_turned()
+        for leg in LEGS:
+            price = float(candle[leg])
+            if self._is_passed(price):
+                self._now_ms = self._candles.timeframe.next(int(candle["open_time"])) - 1
+                self._market.stand_at_open(self._candles, t)
+                self._market.walk(self._candles, t, (leg,), self._now_ms)
+                self._market.stand_at(self._rules.symbol, price, self._now_ms)
+                self._place_turned()
+
+    def book(self, one: Execution) -> None:
+        """Take in a fill of a rung's order; its opposite is placed where the market stands next."""
+        order = self._sending or self._ladder.order_of(one.order_id)
+        assert one.lots * self._rules.step_e8 == order.quantity_e8
+        self._booked(one, order.signal_index)
+        bought = one.side is Side.BUY
+        kept_e8 = one.lots * self._rules.step_e8 if bought else 0
+        if bought and one.commission_asset == self._rules.base:
+            kept_e8 -= one.commission_e8
+        quote_e8, base_e8 = self._spoken()
+        opposite = self._ladder.filled_whole(
+            order.rung, kept_e8, spoken_quote_e8=quote_e8, spoken_base_e8=base_e8
+        )
+        if opposite is not None:
+            self._turned.append(opposite)
+
+    def _is_passed(self, price: float) -> bool:
+        return self._ladder.is_passed(price, touch=self._market.costs.touch)
+
+    def _place_turned(self) -> None:
+        while self._turned:
+            self._send(self._turned.pop(0))
+
+    def _send(self, order: RungOrder) -> None:
+        new = NewOrder(
+            account=ACCOUNT,
+            symbol=self._rules.symbol,
+            side=order.side,
+            order_type=OrderType.LIMIT,
+            quantity_e8=order.quantity_e8,
+            price_e8=order.price_e8,
+            self_trade=SelfTrade.EXPIRE_TAKER,
+        )
+        self._sending = order
+        try:
+            placed = self._market.place(new, self, self._now_ms).order
+        except Rejected as error:
+            raise UsageError(
+                f"the exchange refuses the limit order of a rung, {error}; mend its price or quote"
+            ) from None
+        finally:
+            self._sending = None
+        if placed.is_open:
+            self._ladder.sent(order.rung, placed.order_id)
+
+    def _take_back(self, numbers: list[int], now_ms: int) -> None:
+        for number in numbers:
+            self._market.cancel(self._rules.symbol, number, now_ms)

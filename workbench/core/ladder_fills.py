@@ -1,0 +1,212 @@
+"""How a ladder's rungs fill in the kernel: along the path O-L-H-C of a candle, each at its own price.
+
+At each price of the path the buys above it and the sales below it have been traded through; the
+nearest fills first, and its opposite rests before the next one is looked at. A rung that is placed
+at an open beyond its price takes at once what stands there, as any limit order does: it fills at
+the worsened open, not at its own price. `costs.touch` lets a mere touch fill. Volume and the
+exchange's queue are not asked: a rung that is passed is filled whole.
+
+Protective exits lie on the same path (`protected`). A buy that rests above the stop fills on the way
+to it; the stop then takes the whole ladder back and sells all that there is; and so upwards with
+sales and the take-profit. Each buy hangs the overlay's levels on the new average price.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from workbench.core.account import (
+    settle_bought,
+    settle_lots_bought,
+    settle_lots_sold,
+    settle_sold,
+)
+from workbench.core.costs import (
+    SCALE,
+    buy_ticks,
+    commission_e8,
+    sell_ticks,
+    worsened_buy,
+    worsened_sell,
+)
+from workbench.core.exits import (
+    REASON_STOP,
+    REASON_TAKE_PROFIT,
+    REASON_TIME,
+    REFUSED,
+    enter,
+    sell_out,
+    set_levels,
+    stand_down,
+)
+from workbench.core.ladder import WAITING, order_side, rest, take_down, turn, withdraw
+from workbench.core.orders import count_fill
+
+WITHIN, AT_OPEN, BEFORE_ORDER = 0, 1, 2  # where on the path a price lies; exits act after the order
+_SAME = 1e-12  # a sale of all but this share of the base sells it all: what is left is rounding
+
+
+class Trip(NamedTuple):
+    """What fills are noted in and exits hang on; `range` is the average true range at the last close."""
+
+    tally: np.void
+    plan: np.void
+    exits: np.void
+    intent: np.void
+    range: float
+
+
+def make_ladder_walk(protected):
+    """Return (at_the_open, in_the_candle): how a ladder meets a candle, with exits or without."""
+
+    @njit(nogil=True)
+    def meet(ladder, trip, account, costs, level, where, t, fill, fills):
+        """Fill every rung that a price has passed, and sell out where it reaches an exit."""
+        while buys_next(ladder, trip, account, costs, level):
+            j = ladder.buys[ladder.n_buys - 1]
+            fill_own(ladder, trip, j, account, costs, t, fill, fills)
+        if protected and account.is_open and level <= trip.plan.stop_now:
+            price = level if where == AT_OPEN else trip.plan.stop_now
+            if where != BEFORE_ORDER:
+                _leave(ladder, trip, account, costs, REASON_STOP, price, t, fill, fills)
+            return
+        while sells_next(ladder, trip, account, costs, level):
+            j = ladder.sells[ladder.n_sells - 1]
+            fill_own(ladder, trip, j, account, costs, t, fill, fills)
+        if protected and account.is_open and where != BEFORE_ORDER:
+            price = trip.plan.take_profit_now
+            if _passed(level - price, costs):
+                _leave(ladder, trip, account, costs, REASON_TAKE_PROFIT, price, t, fill, fills)
+
+    @njit(nogil=True)
+    def buys_next(ladder, trip, account, costs, level):
+        """Return whether the nearest buy was passed, and before the stop of what is held."""
+        if ladder.n_buys == 0 or not _passed(ladder.nearest_buy - level, costs):
+            return False
+        return not (protected and account.is_open and ladder.nearest_buy <= trip.plan.stop_now)
+
+    @njit(nogil=True)
+    def sells_next(ladder, trip, account, costs, level):
+        """Return whether the nearest sale was passed, and not after the take-profit."""
+        if ladder.n_sells == 0 or not _passed(level - ladder.nearest_sell, costs):
+            return False
+        return not (protected and ladder.nearest_sell > trip.plan.take_profit_now)
+
+    @njit(nogil=True)
+    def at_the_open(ladder, trip, order, account, costs, opening, t, fill, fills):
+        """Fill what the open has passed; what a market order takes there no opposite may reserve."""
+        if order.side > 0:
+            ladder.spoken_quote, ladder.spoken_quote_e8 = order.quote, order.quote_e8
+        elif order.side < 0:
+            ladder.spoken_base, ladder.spoken_base_e8 = order.quantity, order.lots * costs.step_e8
+        meet(ladder, trip, account, costs, opening, BEFORE_ORDER, t, fill, fills)
+        ladder.spoken_quote = ladder.spoken_base = 0.0
+        ladder.spoken_quote_e8 = ladder.spoken_base_e8 = 0
+
+    @njit(nogil=True)
+    def in_the_candle(ladder, trip, account, costs, candle, t, fill, fills):
+        """Place what waits at the open, then follow the candle to its close."""
+        if protected:
+            if account.is_open and account.bars_held >= trip.plan.bars_now:
+                _leave(ladder, trip, account, costs, REASON_TIME, candle.open, t, fill, fills)
+            meet(ladder, trip, account, costs, candle.open, AT_OPEN, t, fill, fills)
+        if ladder.waiting > 0:
+            place_waiting(ladder, trip, account, costs, candle.open, t, fill, fills)
+        meet(ladder, trip, account, costs, candle.low, WITHIN, t, fill, fills)
+        meet(ladder, trip, account, costs, candle.high, WITHIN, t, fill, fills)
+        meet(ladder, trip, account, costs, candle.close, WITHIN, t, fill, fills)
+
+    @njit(nogil=True)
+    def place_waiting(ladder, trip, account, costs, opening, t, fill, fills):
+        """Place every rung that waits, in the ladder's order, at this open."""
+        ask = worsened_buy(opening, costs.slippage_bps)
+        bid = worsened_sell(opening, costs.slippage_bps)
+        ask_ticks = bid_ticks = 0
+        if costs.exact:
+            ask_ticks = buy_ticks(opening, costs.slippage_bps, costs.tick_e8)
+            bid_ticks = sell_ticks(opening, costs.slippage_bps, costs.tick_e8)
+            ask, bid = ask_ticks * costs.tick_e8 / SCALE, bid_ticks * costs.tick_e8 / SCALE
+        for j in range(ladder.n):
+            rung = ladder.rungs[j]
+            if rung.status != WAITING or not rest(ladder, j, account, costs):
+                continue
+            if order_side(rung) > 0 and rung.limit >= ask:
+                _fill(ladder, trip, j, account, costs, ask, ask_ticks, t, fill, fills)
+            elif order_side(rung) < 0 and rung.limit <= bid:
+                _fill(ladder, trip, j, account, costs, bid, bid_ticks, t, fill, fills)
+
+    @njit(nogil=True)
+    def fill_own(ladder, trip, j, account, costs, t, fill, fills):
+        rung = ladder.rungs[j]
+        _fill(ladder, trip, j, account, costs, rung.limit, rung.ticks, t, fill, fills)
+
+    @njit(nogil=True)
+    def _fill(ladder, trip, j, account, costs, price, ticks, t, fill, fills):
+        """Book rung j's order at a price, and rest its opposite."""
+        rung = ladder.rungs[j]
+        held, buys = account.quantity, order_side(rung) > 0
+        take_down(ladder, j, account)
+        if buys:
+            _buy(rung, account, costs, price, ticks, fill)
+        else:
+            _sell(rung, account, costs, price, ticks, fill)
+        fill.index, fill.signal_index = t, rung.signal_index
+        count_fill(trip.tally, account, fill, fills)
+        turn(ladder, j, account, costs)
+        if protected and buys:
+            got = account.quantity - held
+            enter(trip.plan, trip.exits, fill.price, got, held, trip.range)
+            set_levels(trip.plan, trip.intent, costs)
+        elif protected and account.is_open == 0:
+            stand_down(trip.plan)
+
+    return at_the_open, in_the_candle
+
+
+@njit(nogil=True, forceinline=True)
+def is_reached(ladder, candle):
+    """Return whether this candle can fill a rung, a touch included."""
+    return candle.low <= ladder.nearest_buy or candle.high >= ladder.nearest_sell
+
+
+@njit(nogil=True)
+def _passed(beyond, costs):
+    return beyond > 0.0 or (costs.touch and beyond == 0.0)
+
+
+@njit(nogil=True)
+def _leave(ladder, trip, account, costs, reason, price, t, fill, fills):
+    """Take the ladder back and sell the whole position."""
+    withdraw(ladder, account)
+    if sell_out(trip.plan, account, costs, reason, price, fill) == REFUSED:
+        trip.tally.refused += 1
+        return
+    fill.index = fill.signal_index = t
+    count_fill(trip.tally, account, fill, fills)
+    fill.reason = 0
+
+
+@njit(nogil=True)
+def _buy(rung, account, costs, price, ticks, fill):
+    if costs.exact:
+        settle_lots_bought(account, costs, ticks, rung.lots, fill)
+        bought_e8 = rung.lots * costs.step_e8
+        rung.kept_e8 = bought_e8 - commission_e8(bought_e8, costs.rate_e8)
+    else:
+        settle_bought(account, costs, price, rung.quantity, rung.quantity * price, fill)
+        rung.kept = fill.quantity - fill.fee
+
+
+@njit(nogil=True)
+def _sell(rung, account, costs, price, ticks, fill):
+    rung.kept, rung.kept_e8 = 0.0, 0
+    if costs.exact:
+        settle_lots_sold(account, costs, ticks, rung.lots, fill)
+        return
+    quantity = rung.quantity
+    if account.quantity - quantity <= _SAME * quantity:
+        quantity = account.quantity
+    settle_sold(account, costs, price, quantity, fill)

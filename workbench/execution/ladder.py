@@ -1,0 +1,155 @@
+"""One instance's ladder as real orders: which to take back, which to send, and what a fill calls for.
+
+The same compiled rules as the kernel's (`core.ladder`) decide what rests and what is reserved, on
+the instance's own account record; whoever holds this carries the orders to an exchange and tells
+of their fills. Exchange filters always: ticks, lots and amounts at 1e-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.core.account import COSTS
+from workbench.core.ladder import (
+    LADDER,
+    RESTING,
+    WAITING,
+    clear_ladder,
+    ladder_error,
+    lay,
+    order_side,
+    rest,
+    take_down,
+    turn,
+    withdraw,
+)
+from workbench.core.records import INTENT, LADDER_SIZE
+from workbench.errors import UsageError
+from workbench.execution.orders import Side
+from workbench.market.instruments import Instrument
+
+RULE = (
+    f"a ladder has at most {LADDER_SIZE} rungs, each with an id of its own, side 1 or -1, price and "
+    "quote above 0, and pair_price 0 (none) or on the other side of its price"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RungOrder:
+    """A limit order that a rung wants to rest; amounts at 1e-8."""
+
+    rung: int
+    side: Side
+    price_e8: int
+    quantity_e8: int
+    signal_index: int
+
+
+class RestingLadder:
+    """The ladder of one instance; `account` is its ACCOUNT record (shape (1,)), in which it reserves."""
+
+    def __init__(self, account: np.ndarray, rules: Instrument) -> None:
+        self._account = account
+        self._rules = rules
+        self._costs = np.zeros(1, COSTS).view(np.recarray)
+        self._costs["exact"] = 1
+        for name in ("tick_e8", "step_e8", "unit_e8", "min_qty_e8", "min_notional_e8"):
+            self._costs[name] = getattr(rules, name)
+        self._ladder = np.zeros(1, LADDER).view(np.recarray)
+        clear_ladder(self._ladder[0])
+
+    @property
+    def filled(self) -> int:
+        """Return the bits of the rungs whose opposite order is at stake."""
+        return int(self._ladder["filled"][0])
+
+    @property
+    def waits(self) -> bool:
+        """Return whether a rung waits to be placed."""
+        return bool(self._ladder["waiting"][0])
+
+    @property
+    def refused(self) -> int:
+        """Return how many orders could not be paid or were too small."""
+        return int(self._ladder["refused"][0])
+
+    def is_passed(self, price: float, *, touch: bool = False) -> bool:
+        """Return whether a price has traded through the nearest order, or touched it."""
+        buy, sell = float(self._ladder["nearest_buy"][0]), float(self._ladder["nearest_sell"][0])
+        return buy > price or sell < price or (touch and price in (buy, sell))
+
+    def lay(self, intent: bytes, signal_index: int) -> list[int]:
+        """Take in the ladder of a new revision; return the numbers of the orders to be taken back.
+
+        Raises UsageError for a ladder that cannot be carried out. The same revision changes nothing.
+        """
+        record = np.frombuffer(bytearray(intent), INTENT).view(np.recarray)
+        ladder = self._ladder
+        if int(record["revision"][0]) == int(ladder["revision"][0]):
+            return []
+        if ladder_error(record[0]):
+            raise UsageError(f"the strategy wrote a ladder that cannot be carried out: {RULE}")
+        lay(ladder[0], record[0], self._account[0], signal_index)
+        before, moved = ladder["before"][0], ladder["moved"][0]
+        return [
+            int(before["order_id"][i])
+            for i in range(int(ladder["n_before"][0]))
+            if moved[i] < 0 and before["status"][i] == RESTING
+        ]
+
+    def withdraw(self) -> list[int]:
+        """Take everything back; return the numbers of the orders that rested."""
+        rungs = self._ladder["rungs"][0][: int(self._ladder["n"][0])]
+        numbers = [int(one) for one in rungs["order_id"][rungs["status"] == RESTING]]
+        withdraw(self._ladder[0], self._account[0])
+        return numbers
+
+    def due(self, quote_e8: int = 0, base_e8: int = 0) -> Iterator[RungOrder]:
+        """Reserve for each rung that waits, in the ladder's order, and yield its order to be sent."""
+        for rung in range(int(self._ladder["n"][0])):
+            if self._ladder["rungs"][0]["status"][rung] != WAITING:
+                continue
+            if rest(self._ladder[0], rung, self._account[0], self._costs[0]):
+                yield self._order(rung)
+
+    def sent(self, rung: int, order_id: int) -> None:
+        """Note the number under which a rung's order rests."""
+        self._ladder["rungs"][0]["order_id"][rung] = order_id
+
+    def order_of(self, order_id: int) -> RungOrder:
+        """Return the order that rests under a number; a rung's place changes with each ladder."""
+        rungs = self._ladder["rungs"][0][: int(self._ladder["n"][0])]
+        (rung,) = np.flatnonzero((rungs["order_id"] == order_id) & (rungs["status"] == RESTING))
+        return self._order(int(rung))
+
+    def filled_whole(
+        self, rung: int, kept_e8: int, *, spoken_quote_e8: int = 0, spoken_base_e8: int = 0
+    ) -> RungOrder | None:
+        """Tell that a rung's order has filled; return the opposite one to be sent, None for none.
+
+        `kept_e8` is the base that a buy brought after its commission, 0 for a sale; what is `spoken`
+        for, a market order that waits for this open will take.
+        """
+        ladder, account = self._ladder[0], self._account[0]
+        take_down(ladder, rung, account)
+        self._ladder["rungs"][0]["kept_e8"][rung] = kept_e8
+        self._ladder["spoken_quote_e8"], self._ladder["spoken_base_e8"] = (
+            spoken_quote_e8,
+            spoken_base_e8,
+        )
+        rests = turn(ladder, rung, account, self._costs[0])
+        self._ladder["spoken_quote_e8"] = self._ladder["spoken_base_e8"] = 0
+        return self._order(rung) if rests else None
+
+    def _order(self, rung: int) -> RungOrder:
+        one = self._ladder["rungs"][0][rung]
+        return RungOrder(
+            rung=rung,
+            side=Side.BUY if order_side(one) > 0 else Side.SELL,
+            price_e8=int(one["ticks"]) * self._rules.tick_e8,
+            quantity_e8=int(one["lots"]) * self._rules.step_e8,
+            signal_index=int(one["signal_index"]),
+        )
