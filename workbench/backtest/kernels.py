@@ -17,7 +17,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -117,10 +117,15 @@ class Run:
     @property
     def form(self) -> str:
         """Return the form of the loop that these settings need."""
-        guarded = any(
-            self.overlay.guards[name][0] for name in self.overlay.guards.dtype.names or ()
-        )
+        guards = self.overlay.guards[0]  # volatility_bars has a value even where nothing is guarded
+        guarded = any(guards[name] for name in guards.dtype.names if name != "volatility_bars")
         return "protected" if guarded or is_any(self.exits) else "plain"
+
+    def only(self, numbers: np.ndarray) -> Run:
+        """Return the run of these combinations alone, with rows of its own."""
+        params, warm, exits = self.params[numbers], self.warm[numbers], self.exits[numbers]
+        rows = np.zeros(len(numbers), self.rows.dtype)
+        return replace(self, params=params, warm=warm, exits=exits, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,7 @@ def kernel(spec: Spec) -> Kernel:
     key = kernel_key(spec)
     forms = "".join(_FORM.format(form=form, flags=flags) for form, flags in FORMS.items())
     text = _TEMPLATE.format(name=spec.name, module=_import_name(spec), forms=forms)
-    module = _module(key, text)
+    module = generated_module(key, text)
     run = {form: getattr(module, f"run_{form}") for form in FORMS}
     return Kernel(run, module.mark_valid, key, spec.writes_ladders)
 
@@ -164,15 +169,18 @@ def _with_ladders(form: str, ladders: bool) -> str:
 
 def curve_kernel() -> Callable[..., None]:
     """Return the compiled `describe_curve`, under a key of its own: it is the same for all strategies."""
-    parts = [_CURVE_TEMPLATE, numba.__version__, np.__version__, *_processor()]
-    parts += [path.read_text(encoding="utf-8") for path in _core_sources()]
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return cast("Callable[..., None]", _module(key, _CURVE_TEMPLATE).describe)
+    key = key_of(_CURVE_TEMPLATE)
+    return cast("Callable[..., None]", generated_module(key, _CURVE_TEMPLATE).describe)
 
 
 def kernel_key(spec: Spec) -> str:
     """Return the hash of all that the machine code depends on."""
-    parts = [engine_sha(), spec.sha, numba.__version__, np.__version__, *_processor()]
+    return key_of(spec.sha)
+
+
+def key_of(*texts: str) -> str:
+    """Return the hash of these texts and of all else that a generated module depends on."""
+    parts = [engine_sha(), *texts, numba.__version__, np.__version__, *_processor()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -189,7 +197,8 @@ def engine_sha() -> str:
 
 def _core_sources() -> list[Path]:
     core = Path(workbench.core.__path__[0])
-    return [*sorted(core.glob("*.py")), Path(__file__).with_name("scratch.py")]
+    here = [Path(__file__).with_name(name) for name in ("event_form.py", "scratch.py")]
+    return [*sorted(core.glob("*.py")), *here]
 
 
 def _processor() -> tuple[str, str, str]:
@@ -206,7 +215,8 @@ def _import_name(spec: Spec) -> str:
 
 
 @cache
-def _module(key: str, text: str) -> ModuleType:
+def generated_module(key: str, text: str) -> ModuleType:
+    """Return the module with this text, written under this key on first use."""
     folder = home() / "kernels"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{key[:32]}.py"

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from workbench.backtest.event_form import EventForm, has_event_form
 from workbench.backtest.exits import parted
 from workbench.backtest.grids import valid_mask
 from workbench.backtest.kernels import Run, kernel
@@ -29,13 +27,13 @@ from workbench.backtest.setting import (
     trading_rules,
     window_days,
 )
+from workbench.backtest.slices import run_in_slices
 from workbench.core.account import FILL
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Spec
 
-SLICE_SECONDS = 0.02
 NO_FILLS = np.zeros(0, FILL)
 NO_EQUITY = np.zeros(0, EQUITY)
 
@@ -56,7 +54,6 @@ def sweep_params(
     """
     costs = costs or Costs()
     demand_window(candles)
-    compiled = kernel(spec)
     ok = valid_mask(spec, params)
     if not ok.any():
         raise UsageError(
@@ -82,12 +79,7 @@ def sweep_params(
         equities=NO_EQUITY,
     )
     began = time.perf_counter()
-    form = run.form
-
-    def run_slice(begin: int, end: int) -> None:
-        compiled.run(run, begin, end, form)
-
-    _run_in_slices(run_slice, len(chosen), threads or os.cpu_count() or 1, progress)
+    _run(run, spec, costs, threads=threads or os.cpu_count() or 1, progress=progress)
     begin = first_record(candles, exits, costs.guards, int(warm.min()))
     return SweepResult.build(
         spec=spec,
@@ -102,53 +94,29 @@ def sweep_params(
     )
 
 
+def _run(run: Run, spec: Spec, costs: Costs, *, threads: int, progress: bool) -> None:
+    """Fill the rows of a run, by the event form where there is one, else by the plain kernel."""
+    form = run.form
+    if form == "plain" and has_event_form(spec, costs):
+        left = EventForm.of(spec, run).run(threads=threads, progress=progress)
+        if len(left):
+            again = run.only(left)
+            _run_plain(again, spec, form, threads=threads, progress=False)
+            run.rows[left] = again.rows
+    else:
+        _run_plain(run, spec, form, threads=threads, progress=progress)
+
+
+def _run_plain(run: Run, spec: Spec, form: str, *, threads: int, progress: bool) -> None:
+    compiled = kernel(spec)
+
+    def run_slice(begin: int, end: int) -> None:
+        compiled.run(run, begin, end, form)
+
+    run_in_slices(run_slice, len(run.params), threads=threads, progress=progress)
+
+
 def warm_starts(candles: Candles, spec: Spec, params: np.ndarray) -> np.ndarray:
     """Return, for each parameter set, the record from which it is fed: `stable` before the window."""
     stable = np.broadcast_to(np.asarray(spec.stable(params), np.int64), (len(params),))
     return np.maximum(0, candles.first - stable)
-
-
-def _run_in_slices(
-    run: Callable[[int, int], None], total: int, threads: int, progress: bool
-) -> None:
-    run(0, 1)  # compiles on a fresh machine, so that no thread measures a compilation
-    began = time.perf_counter()
-    probed = min(total, 2)
-    run(1, probed)
-    size = max(1, int(SLICE_SECONDS / max(1e-6, time.perf_counter() - began)))
-    slices = ((b, min(b + size, total)) for b in range(probed, total, size))
-    with ThreadPoolExecutor(threads) as pool, _bar(total, shown=progress) as bar:
-        bar.update(probed)
-        try:
-            for begin, end in _as_done(pool, run, slices, ahead=threads * 4):
-                bar.update(end - begin)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _as_done(
-    pool: ThreadPoolExecutor,
-    run: Callable[[int, int], None],
-    slices: Iterator[tuple[int, int]],
-    *,
-    ahead: int,
-) -> Iterator[tuple[int, int]]:
-    running: dict[Future[None], tuple[int, int]] = {}
-    for part in slices:
-        running[pool.submit(run, *part)] = part
-        if len(running) >= ahead:
-            yield from _take_done(running)
-    while running:
-        yield from _take_done(running)
-
-
-def _take_done(running: dict[Future[None], tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    done, _ = wait(running, return_when=FIRST_COMPLETED)
-    for future in done:
-        future.result()
-        yield running.pop(future)
-
-
-def _bar(total: int, *, shown: bool) -> tqdm:
-    return tqdm(total=total, unit=" sets", desc="sweep", leave=False, disable=not shown)

@@ -27,10 +27,16 @@ def ema_weight(period):
 
 
 @njit(nogil=True, forceinline=True)
+def ema_next(memory, value, weight):
+    """Return the average after one more value; memory, value and weight may be lanes (`vectors`)."""
+    return memory + weight * (value - memory)
+
+
+@njit(nogil=True, forceinline=True)
 def ema_step(memory, value, count, period, weight):
     """Return the average after its `count`-th value (1-based); a sum while count < period."""
     if count > period:
-        return memory + weight * (value - memory)
+        return ema_next(memory, value, weight)
     if count < period:
         return memory + value
     return (memory + value) / period

@@ -1,0 +1,297 @@
+"""The event form against slow, obvious code, and against the plain kernel that it stands in for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests import naive, naive_strategies
+from tests.candle_builders import START_MS, martingale, to_cents
+from tests.conftest import ROOT
+from workbench.backtest import event_form, sweep
+from workbench.backtest.kernels import Run
+from workbench.backtest.setting import Costs, Guards
+from workbench.backtest.sweep import sweep_params
+from workbench.market.candles import Candles, records_from_columns
+from workbench.market.timeframes import parse_timeframe
+from workbench.strategies import load
+from workbench.strategies.spec import Spec
+
+MACD, EMA, SMA = load("macd"), load("ema_cross"), load("sma_cross")
+GRIDS = {
+    "macd": {"fast": (1, 2, 3, 5), "slow": (2, 6, 9), "signal": (1, 2, 4)},
+    "ema_cross": {"fast": (1, 2, 3, 5), "slow": (2, 4, 7, 11)},
+    "sma_cross": {"fast": (1, 2, 3, 5), "slow": (2, 4, 7, 11)},
+}
+
+
+def candles_in_cents(
+    cents: list[int], *, first: int, thin: list[int], gaps: list[int], interval: str = "1h"
+) -> Candles:
+    """Return candles that open at the close before; `thin` have no volume, before `gaps` one lacks."""
+    count, timeframe = len(cents), parse_timeframe(interval)
+    closes = np.array(cents, float) / 100.0
+    opens = np.concatenate([closes[:1], closes[:-1]])
+    volumes, steps = np.full(count, 5.0), np.ones(count, np.int64)
+    volumes[[i for i in thin if i < count]] = 0.0
+    steps[[i for i in gaps if 0 < i < count]] = 2
+    times = START_MS + (np.cumsum(steps) - 1) * timeframe.mean_ms
+    high, low = np.maximum(opens, closes), np.minimum(opens, closes)
+    records = records_from_columns(times, opens, high, low, closes, volumes, timeframe)
+    return Candles("TESTUSDT", timeframe, records, min(first, count - 2))
+
+
+def naive_targets(name: str, cents: list[int], params: dict[str, int]) -> list[float | None]:
+    if name == "macd":
+        return naive.macd_targets([c / 100.0 for c in cents], **params)
+    rule = {"ema_cross": naive_strategies.ema_cross, "sma_cross": naive_strategies.sma_cross}
+    return rule[name](cents, **params)
+
+
+def expected(candles: Candles, targets: list[float | None], fee: float) -> dict[str, float | None]:
+    """Return every column of a sweep's row from the naive book, None where it is undefined."""
+    r, first = candles.records, candles.first
+    book = naive.all_in_out(
+        r["open"].tolist(), r["close"].tolist(), r["volume"].tolist(), r["missing_before"].tolist(),
+        targets, first=first, cash=10_000.0, fee=fee, slippage=0.0001,
+    )  # fmt: skip
+    cash, base, profits, fees, held = 10_000.0, 0.0, [], 0.0, 0
+    fills = {fill[0]: fill for fill in book.fills}
+    for t in range(first, len(r)):
+        if t in fills:
+            _, side, price, quantity = fills[t]
+            if side == "BUY":
+                spent, base, cash = cash, quantity, 0.0
+                fees += spent * fee
+            else:
+                cash = base * price * (1 - fee)
+                fees += base * price * fee
+                profits.append(cash - spent)
+                base = 0.0
+        held += base > 0
+    returns = naive.daily_returns(
+        r["open_time"][first:].tolist(), candles.timeframe.mean_ms, 10_000.0, book.equity
+    )
+    days = len(candles) * candles.timeframe.mean_ms / 86_400_000
+    growth = (book.equity[-1] / 10_000.0) ** (365 / days) - 1 if days >= 90 else None
+    drawdown = naive.max_drawdown(10_000.0, book.equity)
+    lost = -sum(p for p in profits if p <= 0)
+    moved = len(returns) > 1 and np.std(returns) > 1e-9
+    return {
+        "final_equity": book.equity[-1],
+        "total_return": book.equity[-1] / 10_000.0 - 1,
+        "cagr": growth,
+        "calmar": growth / -drawdown if growth is not None and drawdown < 0 else None,
+        "sharpe": naive.sharpe(returns, 365) if moved else None,
+        "sortino": naive.sortino(returns, 365) if min(returns) < 0 and moved else None,
+        "max_drawdown": drawdown,
+        "trades": len(profits),
+        "open_trade": base > 0,
+        "win_rate": sum(p > 0 for p in profits) / len(profits) if profits else None,
+        "profit_factor": sum(p for p in profits if p > 0) / lost if lost > 0 else None,
+        "exposure": held / len(candles),
+        "fees": fees,
+        "bars": len(candles),
+    }
+
+
+def demand_equal(got: dict[str, object], wanted: dict[str, float | None]) -> None:
+    for column, value in wanted.items():
+        if value is None:
+            assert got[column] is None, (column, got)
+        else:
+            assert got[column] == pytest.approx(value, rel=1e-9, abs=1e-9), (column, got)
+
+
+prices = st.lists(st.integers(900, 1100), min_size=40, max_size=180)
+calm = st.lists(st.integers(998, 1001), min_size=40, max_size=150)  # flat stretches and ties
+places = st.lists(st.integers(1, 250), max_size=25)
+
+
+@pytest.mark.parametrize("name", ["ema_cross", "sma_cross"])
+@settings(max_examples=15, deadline=None)
+@given(cents=prices | calm, first=st.integers(0, 60), thin=places, gaps=places)
+@example(cents=[1000] * 60, first=0, thin=[], gaps=[])  # flat
+@example(cents=[1000, 1000, 1010], first=0, thin=[], gaps=[])  # shorter than the averages
+@example(cents=[1000, 1010] * 40, first=33, thin=list(range(20, 60)), gaps=[])  # nothing trades
+def test_crosses_equal_the_naive_oracle_in_every_column(
+    name: str, cents: list[int], first: int, thin: list[int], gaps: list[int]
+) -> None:
+    candles = candles_in_cents(cents, first=first, thin=thin, gaps=gaps)
+    spec = load(name)
+    frame = sweep_params(candles, spec, spec.grid(GRIDS[name]), all_history=True).frame
+    for row in frame.iter_rows(named=True):
+        params = {p.name: row[p.name] for p in spec.parameters}
+        demand_equal(row, expected(candles, naive_targets(name, cents, params), 0.001))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), first=st.integers(0, 700), thin=places, gaps=places)
+def test_macd_equals_the_naive_oracle_in_every_column(
+    seed: int, first: int, thin: list[int], gaps: list[int]
+) -> None:
+    walk = np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.01, 1_100))) * 1e6
+    cents = np.round(walk).astype(int).tolist()
+    candles = candles_in_cents(
+        cents, first=first, thin=[4 * i for i in thin], gaps=[4 * i for i in gaps]
+    )
+    grid = MACD.grid({"fast": (2, 12), "slow": (9, 26), "signal": (3, 9)})
+    for row in sweep_params(candles, MACD, grid, all_history=True).frame.iter_rows(named=True):
+        params = {p.name: row[p.name] for p in MACD.parameters}
+        demand_equal(row, expected(candles, naive_targets("macd", cents, params), 0.001))
+
+
+def plain_and_event(
+    monkeypatch: pytest.MonkeyPatch, candles: Candles, name: str, grid: dict, costs: Costs
+) -> None:
+    """Demand that the event form and the plain kernel give the same frame to 1e-9."""
+    spec = load(name)
+    event = sweep_params(candles, spec, spec.grid(grid), costs=costs).frame
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "has_event_form", lambda spec, costs: False)
+        plain = sweep_params(candles, spec, spec.grid(grid), costs=costs).frame
+    for one, other in zip(event, plain, strict=True):
+        assert one.is_null().equals(other.is_null()), one.name
+        if one.dtype.is_float():
+            assert one.drop_nulls().to_list() == pytest.approx(
+                other.drop_nulls().to_list(), rel=1e-9, abs=1e-12
+            ), one.name
+        else:
+            assert one.equals(other), one.name
+
+
+@pytest.mark.parametrize("name", sorted(GRIDS))
+@settings(max_examples=12, deadline=None)
+@given(
+    cents=prices | calm, first=st.integers(0, 200), thin=places, gaps=places,
+    fee_bps=st.sampled_from([0.0, 10.0, 250.0]), slippage_bps=st.sampled_from([0.0, 1.0]),
+    interval=st.sampled_from(["1h", "1d"]),
+)  # fmt: skip
+def test_where_a_tie_is_a_matter_of_rounding_the_plain_kernel_decides(
+    name: str, cents: list[int], first: int, thin: list[int], gaps: list[int],
+    fee_bps: float, slippage_bps: float, interval: str,
+) -> None:  # fmt: skip
+    candles = candles_in_cents(cents, first=first, thin=thin, gaps=gaps, interval=interval)
+    costs = Costs(fee_bps=fee_bps, slippage_bps=slippage_bps)
+    with pytest.MonkeyPatch.context() as patch:
+        plain_and_event(patch, candles, name, GRIDS[name], costs)
+
+
+@pytest.mark.parametrize("name", sorted(GRIDS))
+@pytest.mark.parametrize("first", [0, 1_023, 1_024, 2_500])
+def test_blocks_and_warm_up_leave_no_seam(
+    monkeypatch: pytest.MonkeyPatch, name: str, first: int
+) -> None:
+    walk = martingale(3_300, 6, substeps=4)
+    candles = Candles("TESTUSDT", walk.timeframe, walk.records, first)
+    grid = {"fast": (2, 3, 8, 12, 60), "slow": (26, 50, 130, 400), "signal": (1, 5, 9, 40)}
+    axes = {p.name: grid[p.name] for p in load(name).parameters}
+    plain_and_event(monkeypatch, candles, name, axes, Costs())
+
+
+def test_days_without_a_trade_are_samples_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    walk = martingale(2_500, 7, interval="1d", substeps=2)  # each candle is a sample: long fills
+    plain_and_event(monkeypatch, walk, "ema_cross", {"fast": (5, 50), "slow": (100, 300)}, Costs())
+
+
+def test_a_trend_that_never_turns_is_one_open_trade() -> None:
+    cents = [1000] * 30 + [1000 + 3 * i for i in range(4_000)]
+    candles = candles_in_cents(cents, first=0, thin=[], gaps=[])
+    row = sweep_params(candles, SMA, SMA.grid({"fast": 2, "slow": 20})).frame.row(0, named=True)
+    assert row["trades"] == 0
+    assert row["open_trade"]
+    base = 10_000.0 / (candles.records["open"][32] * 1.0001) * 0.999
+    assert row["final_equity"] == pytest.approx(base * candles.records["close"][-1], rel=1e-12)
+
+
+def test_who_has_an_event_form() -> None:
+    assert all(event_form.has_event_form(spec, Costs()) for spec in (MACD, EMA, SMA))
+    assert not event_form.has_event_form(MACD, Costs(filters="exchange"))
+    assert not event_form.has_event_form(load("rsi"), Costs())
+
+
+def test_guards_are_for_the_plain_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "EventForm", None)  # would raise if it were used
+    costs = Costs(guards=Guards(trades_a_day=1))
+    assert sweep_params(martingale(300, 1), MACD, MACD.grid({}), costs=costs).frame.height == 1
+
+
+def test_without_guards_and_exits_the_plain_form_of_the_loop_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forms = []
+    original = sweep._run_plain
+
+    def told(run: Run, spec: Spec, form: str, *, threads: int, progress: bool) -> None:
+        forms.append(form)
+        original(run, spec, form, threads=threads, progress=progress)
+
+    monkeypatch.setattr(sweep, "_run_plain", told)
+    candles = to_cents(martingale(300, 1))
+    sweep_params(candles, MACD, MACD.grid({}), costs=Costs(filters="exchange"))
+    assert forms == ["plain"]
+
+
+def test_how_a_sweep_is_cut_changes_no_bit() -> None:
+    candles = martingale(2_100, 4, substeps=4)
+    grid = MACD.grid({"fast": range(2, 12), "slow": range(8, 40, 3), "signal": (3, 5, 9)})
+    ok = grid[grid["fast"] < grid["slow"]]
+    whole = sweep_params(candles, MACD, ok, threads=2).frame
+    for begin, end in ((0, 1), (5, 40), (97, 131)):
+        assert sweep_params(candles, MACD, ok[begin:end], threads=1).frame.equals(whole[begin:end])
+
+
+def test_an_interrupt_stops_between_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(event_form, "CANDLES_A_CALL", 1)  # a block a call
+    compiled = event_form._compiled(MACD)
+    original = compiled.run_blocks
+
+    def interrupted(*arguments: object) -> None:
+        calls.append(1)
+        original(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compiled, "run_blocks", interrupted)
+    grid = MACD.grid({"fast": range(2, 50), "slow": range(50, 100)})
+    with pytest.raises(KeyboardInterrupt):
+        sweep_params(martingale(40_000, 4, substeps=1), MACD, grid, threads=2)
+    assert len(calls) <= 16  # 80 chunks of 40 blocks would be 3,200
+
+
+ON_THIS_PROCESSOR = """
+from tests.backtest.test_event_form import bits_of
+from workbench.backtest.event_form import _compiled
+from workbench.strategies import load
+for name in ("macd", "ema_cross", "sma_cross"):
+    print(bits_of(name), flush=True)
+    assert not any("zmm" in text for text in _compiled(load(name)).run_blocks.inspect_asm().values())
+"""
+
+
+def bits_of(name: str) -> int:
+    """Return the hash of a small sweep's rows."""
+    axes = {"fast": (2, 3, 5, 12), "slow": (7, 26, 50), "signal": (1, 3, 9)}
+    spec = load(name)
+    grid = spec.grid({p.name: axes[p.name] for p in spec.parameters})
+    frame = sweep_params(martingale(2_200, 8, substeps=4), spec, grid).frame
+    return int(frame.hash_rows(seed=1).sum())
+
+
+def test_a_processor_without_avx512_gives_the_same_bits(tmp_path: Path) -> None:
+    older = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}  # "": not the host's either
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "WORKBENCH_HOME": str(tmp_path), **older}
+    done = subprocess.run(
+        [sys.executable, "-c", ON_THIS_PROCESSOR],
+        env=env, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = [int(line) for line in done.stdout.split()]
+    assert told == [bits_of(name) for name in ("macd", "ema_cross", "sma_cross")]
