@@ -65,3 +65,22 @@ def to_cents(candles: Candles) -> Candles:
     for name in ("open", "high", "low", "close"):
         records[name] = np.round(records[name], 2)
     return Candles("BTCUSDT", candles.timeframe, records, candles.first)
+
+
+def candles_of_bars(
+    bars: list[tuple[float, float, float, float]],
+    *,
+    interval: str = "1h",
+    volumes: list[float] | None = None,
+    start_ms: int = START_MS,
+    symbol: str = "TESTUSDT",
+) -> Candles:
+    """Return candles of (open, high, low, close)."""
+    timeframe = parse_timeframe(interval)
+    o, h, low, c = np.array(bars, float).T
+    records = records_from_columns(
+        start_ms + np.arange(len(bars)) * timeframe.mean_ms, o, h, low, c,
+        np.full(len(bars), 10.0) if volumes is None else np.array(volumes, float),
+        timeframe, label=symbol,
+    )  # fmt: skip
+    return Candles(symbol, timeframe, records)

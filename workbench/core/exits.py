@@ -39,6 +39,7 @@ NOTHING, SOLD, REFUSED = 0, 1, 2
 UNIT_NONE, UNIT_OFFSET, UNIT_PCT, UNIT_ATR = 0, 1, 2, 3
 REASON_NONE, REASON_STOP, REASON_TAKE_PROFIT, REASON_TRAIL, REASON_TIME = 0, 1, 2, 3, 4
 NEVER = 2**31 - 1
+TIE = 1e-12  # levels that differ by rounding alone are equal, and the fixed stop gives its name
 _SNAP = 1e-9
 
 LEVEL = np.dtype([("value", "<f8"), ("unit", "<i8")])
@@ -162,7 +163,8 @@ def set_levels(plan, intent, costs):
     if costs.exact:
         stop = floor_to_tick(stop, costs.tick_e8)
         take_profit = ceil_to_tick(take_profit, costs.tick_e8)
-    plan.stop_now, plan.take_profit_now, plan.trails = stop, take_profit, trail > fixed
+    plan.stop_now, plan.take_profit_now = stop, take_profit
+    plan.trails = trail > fixed * (1.0 + TIE)
 
 
 @njit(nogil=True)
