@@ -156,7 +156,9 @@ def tell(
                 wanted = ("SELL", tale.base if target == 0 else -gap / bar.close, t)
             continue
         yesterday = [worth for day, worth in last_equity_of_day.items() if day < tomorrow]
-        today = [1 for at, side, _, _ in tale.fills if side == "BUY" and day_of_fill[at] == tomorrow]
+        today = [
+            1 for at, side, _, _ in tale.fills if side == "BUY" and day_of_fill[at] == tomorrow
+        ]
         if _held_back(tale, rules, t, cash, yesterday, len(today)):
             tale.guarded += 1
             continue

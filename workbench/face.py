@@ -120,9 +120,7 @@ def backtest(
     elif engine == "event":
         from workbench.backtest.event_driven import event_driven
 
-        if exits or costs.guards.is_any:
-            raise UsageError("the event engine runs without exits and guards yet; use kernel")
-        result = event_driven(series, strategy, costs=costs, model=model, **params)
+        result = event_driven(series, strategy, costs=costs, model=model, exits=exits, **params)
     elif engine == "backtrader":
         if exits or guards:
             raise UsageError("backtrader runs without exits and guards; use kernel or event")

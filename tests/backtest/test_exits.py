@@ -163,9 +163,8 @@ def test_a_trailing_stop_ratchets_on_closed_candles_only() -> None:
     assert sells(run(bars, [1.0], {"trail": "10%"})) == [(3, 108.0, "trail")]
     falls_back = [FLAT, FLAT, (100.0, 120.0, 91.0, 119.0), (119.0, 119.0, 109.0, 110.0), FLAT]
     assert sells(run(falls_back, [1.0], {"trail": "10%"})) == [(4, 100.0, "trail")]  # a gap
-    lower = [FLAT, FLAT, (100.0, 120.0, 100.0, 119.0), (119.0, 119.0, 110.0, 110.0)] + [
-        (110.0, 111.0, 109.0, 110.0)
-    ]
+    fall = (119.0, 119.0, 110.0, 110.0), (110.0, 111.0, 109.0, 110.0)
+    lower = [FLAT, FLAT, (100.0, 120.0, 100.0, 119.0), *fall]
     assert sells(run(lower, [1.0], {"trail": 12})) == []  # it does not fall with the highs: 108
     assert sells(run([*lower, (109.0, 109.0, 108.0, 108.5)], [1.0], {"trail": 12})) == [
         (5, 108.0, "trail")
@@ -257,14 +256,14 @@ def test_a_second_buy_hangs_the_levels_on_the_average_price() -> None:
 
 def test_a_level_in_the_intent_wins_for_as_long_as_it_is_written() -> None:
     bars = [FLAT, FLAT, (100.0, 100.0, 94.0, 100.0), (100.0, 100.0, 89.0, 100.0), FLAT]
-    wide = {at: (92.0, 0.0, 0.0) for at in range(3)}
+    wide = dict.fromkeys(range(3), (92.0, 0.0, 0.0))
     assert sells(run(bars, [1.0], "stop=5%", levels=wide)) == [(3, 92.0, "stop")]
     once = {0: (92.0, 0.0, 0.0)}  # from the next close on the overlay's own stands again, at 95
     assert sells(run(bars, [1.0], "stop=5%", levels=once)) == [(2, 95.0, "stop")]
-    alone = {at: (0.0, 104.0, 0.0) for at in range(3)}
+    alone = dict.fromkeys(range(3), (0.0, 104.0, 0.0))
     up = [FLAT, FLAT, (100.0, 105.0, 99.0, 105.0), FLAT]
     assert sells(run(up, [1.0], None, levels=alone)) == [(2, 104.0, "take_profit")]
-    trail = {at: (0.0, 0.0, 6.0) for at in range(3)}
+    trail = dict.fromkeys(range(3), (0.0, 0.0, 6.0))
     high = [FLAT, FLAT, (100.0, 110.0, 100.0, 110.0), (110.0, 110.0, 100.0, 100.0)]
     assert sells(run(high, [1.0], None, levels=trail)) == [(3, 104.0, "trail")]
 
@@ -285,7 +284,9 @@ def test_a_level_that_is_no_number_is_an_error_row(column: int, value: float) ->
         backtest(candles, SCRIPTED, costs=FREE)
 
 
-def test_with_exchange_filters_levels_lie_on_ticks_and_a_sale_below_the_minimum_is_refused() -> None:
+def test_with_exchange_filters_levels_lie_on_ticks_and_a_sale_below_the_minimum_is_refused() -> (
+    None
+):
     bars = [(100.0, 100.0, 100.0, 100.0)] * 2 + [(100.0, 100.0, 90.0, 90.0)]
     candles = replace(scripted(candles_of_bars(bars, symbol="BTCUSDT"), [1.0, None, None]))
     exact = Costs(fee_bps=0, slippage_bps=0, cash=1_000.0, filters="exchange")

@@ -9,11 +9,15 @@ show what latency, thin volume and resting orders would change (`MarketModel`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from workbench.backtest.event_instance import EventInstance
 from workbench.backtest.event_market import EventMarket
+from workbench.backtest.exits import ExitsForm, exits_of
 from workbench.backtest.market_model import AT_ONCE, MarketModel
+from workbench.backtest.overlay import first_record
 from workbench.backtest.results import BacktestResult, equity_frame, fills_frame, reasons_for
 from workbench.backtest.round_trips import round_trips
 from workbench.backtest.scorecard import Span, score
@@ -35,6 +39,7 @@ def event_driven(
     *,
     costs: Costs | None = None,
     model: MarketModel = AT_ONCE,
+    exits: ExitsForm = None,
     **params: Number,
 ) -> BacktestResult:
     """Run one parameter set through the matching engine; needs `filters="exchange"`.
@@ -44,14 +49,24 @@ def event_driven(
     """
     costs = costs or Costs(filters="exchange")
     rules, notes = exchange_rules(candles, costs)
-    record = spec.params(**params)
+    record, levels = spec.params(**params), exits_of(exits)
     market = EventMarket({rules.symbol: rules}, costs, model)
-    one = EventInstance(NAME, candles, spec, record, rules, market, capital=costs.cash)
+    one = EventInstance(
+        NAME, candles, spec, record, rules, market, capital=costs.cash, exits=levels
+    )
     for t in range(candles.first, len(candles.records)):
         one.trade(t)
         one.close(t)
     market.ledger.check_conservation()
-    return result_of(one, costs, notes=(*notes, *model.said()))
+    result = result_of(one, costs, notes=(*notes, *model.said()))
+    begin = first_record(candles, levels, costs.guards, one.warm)
+    return replace(
+        result,
+        data_sha256=candles.used_sha256(begin),
+        exits=levels,
+        ambiguous=one.exits.ambiguous,
+        guarded=one.guards.refused,
+    )
 
 
 def exchange_rules(candles: Candles, costs: Costs) -> tuple[Instrument, tuple[str, ...]]:

@@ -13,15 +13,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from workbench.backtest.event_exits import EventExits
+from workbench.backtest.event_guards import EventGuards
 from workbench.backtest.event_ladder import EventLadder
 from workbench.backtest.event_market import ACCOUNT, EventMarket
+from workbench.backtest.exits import no_exits
 from workbench.backtest.market_model import AT_ONCE, legs_after, worst_price
+from workbench.backtest.overlay import overlay_of
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.sweep import warm_starts
 from workbench.core.costs import SCALE
+from workbench.core.intents import ERROR_RANGE, REASONS
+from workbench.errors import UsageError
 from workbench.execution.instance import (
     Decider,
-    next_target,
+    target_beside_exits,
     written_revision,
     written_target,
 )
@@ -61,6 +67,7 @@ class EventInstance:
         *,
         capital: float,
         allows: Callable[[MarketBuy], str] | None = None,
+        exits: np.ndarray | None = None,
     ) -> None:
         self.name, self.candles, self.spec, self.record = name, candles, spec, record
         self.rules, self.market, self.capital = rules, market, capital
@@ -71,6 +78,20 @@ class EventInstance:
         self._state = self._decider.warm_up(
             candles.records[self.warm : candles.first], self._decider.initial_state(), capital
         )
+        levels, guards = no_exits() if exits is None else exits, market.costs.guards
+        overlay = overlay_of(candles, levels, guards)
+        self.exits = EventExits(
+            name,
+            candles,
+            rules,
+            market,
+            levels,
+            overlay,
+            booked=self._take_in,
+            refused=self._refuse,
+        )
+        self.guards = EventGuards(candles, guards, overlay, capital=capital)
+        self._trip_began = 0.0  # what had been realised before this round trip
         self._last_target = 0.0
         self._now = candles.first
         self.waiting: _Waiting | None = None
@@ -87,10 +108,8 @@ class EventInstance:
         self._now = t
 
     def trade(self, t: int) -> None:
-        """Let the order that waits or rests, and the ladder, meet candle t."""
+        """Let the order that waits or rests, the ladder and the exits meet candle t."""
         self.begin(t)
-        if self.waiting is None and self.ladder is None:
-            return
         candle = self.candles.records[t]
         if candle["volume"] <= 0.0 or candle["missing_before"] != 0:
             return
@@ -100,6 +119,8 @@ class EventInstance:
             self._meet(self.waiting, t, candle)
         if self.ladder is not None:
             self.ladder.in_the_candle(t)
+        else:
+            self.exits.act(t)
 
     def _meet(self, waiting: _Waiting, t: int, candle: np.void) -> None:
         opened = int(candle["open_time"])
@@ -210,10 +231,10 @@ class EventInstance:
         if waiting.order_id and not self.market.engine.orders[waiting.order_id].is_open:
             self.waiting = None
 
-    def _take_in(self, one: Execution, signal_index: int) -> None:
+    def _take_in(self, one: Execution, signal_index: int, reason: int = 0) -> None:
         buys = one.side is Side.BUY
         ledger, rules = self.market.ledger, self.rules
-        before = ledger.account(self.name).realised
+        before = ledger.account(self.name)
         ledger.book_fill(
             Fill(
                 instance=self.name,
@@ -230,12 +251,24 @@ class EventInstance:
                 is_maker=one.is_maker,
             )
         )
-        realised = 0.0 if buys else ledger.account(self.name).realised - before
+        account = ledger.account(self.name)
+        realised = 0.0 if buys else account.realised - before.realised
         self.fills.append(
             (self._now, signal_index, 1 if buys else -1,
              one.price_ticks * rules.tick_e8 / SCALE, one.lots * rules.step_e8 / SCALE,
-             one.commission_e8 / SCALE, one.price_ticks, one.lots, realised, 0)
+             one.commission_e8 / SCALE, one.price_ticks, one.lots, realised, reason)
         )  # fmt: skip
+        if buys:
+            if not before.is_open:
+                self._trip_began = before.realised
+            price = one.price_ticks * rules.tick_e8 / SCALE
+            self.exits.bought(
+                price, account.quantity - before.quantity, before.quantity, signal_index
+            )
+            self.guards.bought()
+        elif not account.is_open:
+            self.exits.sold_out()
+            self.guards.ended(self._now, account.realised - self._trip_began)
 
     # -- the candle closes
 
@@ -247,15 +280,25 @@ class EventInstance:
         ledger.end_candle(self.name)
         account = ledger.account(self.name)
         self.held += account.is_open
-        filled = self.ladder.filled if self.ladder else 0
-        position = ledger.position_bytes(self.name, close, ladder_filled=filled)
+        self.guards.close(t, account.equity(close))
+        position = ledger.position_bytes(
+            self.name,
+            close,
+            exit_reason=self.exits.reason,
+            ladder_filled=self.ladder.filled if self.ladder else 0,
+        )
         self._state, intent = self._decider.decide(self._state, candle.tobytes(), position)
-        target = next_target(self._last_target, intent, ladders=True)
+        target = target_beside_exits(self._last_target, intent, ladders=True)
+        self.exits.follow(intent, t, is_open=account.is_open)
         self.curve[t - self.candles.first] = (
             account.equity(close), account.cash, account.quantity, written_target(intent)
         )  # fmt: skip
         if self.ladder is not None or written_revision(intent) != 0:
             self._lay(intent, t)
+            if self.exits.awake:
+                raise UsageError(
+                    "the event engine runs a ladder without exits; use engine 'kernel'"
+                )
         if target is not None:
             self._last_target = target
             self._act(target, t, close)
@@ -283,16 +326,23 @@ class EventInstance:
         if self.waiting is not None and self.waiting.order_id:
             self.market.cancel(self.rules.symbol, self.waiting.order_id, closed_ms)
         self.waiting = None
+        target = self.guards.size(target, t)
         order = plan(target, account=self.market.ledger.account(self.name), close=close)
         if isinstance(order, Refused):
             self._refuse(order.reason)
         elif isinstance(order, MarketBuy | MarketSell):
-            why = self._allows(order) if self._allows and isinstance(order, MarketBuy) else ""
+            why = self._objection(order, t) if isinstance(order, MarketBuy) else ""
             if why:
                 self._refuse(why)
                 return
             arrives_ms = closed_ms + self.market.model.latency_ms
             self.waiting = _Waiting(order, t, close, arrives_ms)
+
+    def _objection(self, order: MarketBuy, t: int) -> str:
+        """Return why this buy is held back, "" where nothing speaks against it."""
+        if not self.exits.has_range(t):
+            raise UsageError(f"{self.spec.name} wrote {REASONS[ERROR_RANGE]}")
+        return self.guards.objection(t) or (self._allows(order) if self._allows else "")
 
     def _refuse(self, reason: str) -> None:
         opened = int(self.candles.records["open_time"][self._now])

@@ -17,7 +17,8 @@ from workbench.backtest.setting import Costs
 from workbench.core.costs import SCALE, buy_ticks, sell_ticks
 from workbench.execution.ledger import Ledger
 from workbench.execution.matching import MatchingEngine
-from workbench.execution.orders import Execution, NewOrder, OrderResult, Report
+from workbench.execution.order_lists import Contingency
+from workbench.execution.orders import Execution, NewList, NewOrder, OrderResult, Report
 from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument
 
@@ -80,6 +81,23 @@ class EventMarket:
         step = self.engine.instrument(symbol).step_e8
         reports = self.engine.walk(symbol, prices, self._left[symbol] * step, now_ms)
         self._book(reports)
+
+    def show(self, symbol: str, price: float, now_ms: int, *, stands: bool) -> None:
+        """Print one price, for orders that rest; where the market `stands` there, stops that it met act."""
+        lots = self._left[symbol]
+        volume_e8 = lots * self.engine.instrument(symbol).step_e8
+        self._book(self.engine.walk(symbol, [round(price * SCALE)], volume_e8, now_ms))
+        if stands:
+            self._stand(symbol, price, self._left[symbol], now_ms)
+
+    def place_pair(self, orders: tuple[NewOrder, NewOrder], owner: Owner, now_ms: int) -> list[int]:
+        """Send an OCO and return its order numbers. Raises Rejected."""
+        new = NewList(ACCOUNT, orders[0].symbol, Contingency.OCO, orders)
+        result = self.engine.place_list(new, now_ms)
+        for order in result.orders:
+            self._owners[order.order_id] = owner
+        self._book(result.reports)
+        return [order.order_id for order in result.orders]
 
     def place(self, new: NewOrder, owner: Owner, now_ms: int) -> OrderResult:
         """Send an order; its fills are booked before this returns. Raises Rejected."""

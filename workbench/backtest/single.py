@@ -31,7 +31,7 @@ from workbench.backtest.setting import (
 from workbench.backtest.sweep import warm_starts
 from workbench.core.account import FILL
 from workbench.core.costs import SCALE
-from workbench.core.intents import ERROR_NONE
+from workbench.core.intents import ERROR_NONE, ERROR_RANGE
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
 from workbench.market.candles import Candles
@@ -79,8 +79,10 @@ def backtest(
     if count > len(fills):  # a ladder may fill many times in a candle
         fills = np.zeros(count, FILL)
         kernel(spec).run(replace(run, fills=fills), 0, 1)
-    if rows["error"][0] != ERROR_NONE:
-        raise UsageError(f"{spec.name} wrote {ERRORS[int(rows['error'][0])]}; mend its decide")
+    error = int(rows["error"][0])
+    if error != ERROR_NONE:
+        mend = "" if error == ERROR_RANGE else "; mend its decide"
+        raise UsageError(f"{spec.name} wrote {ERRORS[error]}{mend}")
     frame = fills_frame(fills[:count], candles)
     trades = round_trips(
         frame,

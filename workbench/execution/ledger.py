@@ -175,11 +175,14 @@ class Ledger:
         """Return the ACCOUNT record itself (shape (1,)), for a ladder that reserves in it."""
         return self._of(name)
 
-    def position_bytes(self, name: str, close: float, *, ladder_filled: int = 0) -> bytes:
+    def position_bytes(
+        self, name: str, close: float, *, exit_reason: int = 0, ladder_filled: int = 0
+    ) -> bytes:
         """Return the POSITION record that `decide` sees, marked at `close`."""
         position = np.zeros(1, POSITION).view(np.recarray)
         position["ladder_filled"] = ladder_filled
         mark_position(position[0], self._of(name)[0], close)
+        position["exit_reason"] = exit_reason
         return position.tobytes()
 
     def is_booked(self, symbol: str, trade_id: int) -> bool:

@@ -1,0 +1,91 @@
+"""Exits and guards as orders on the matching engine: the same fills and equity as the compiled loop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.candle_builders import martingale, to_cents
+from tests.naive_exits import Rules
+from tests.protected_markets import market, rules, said
+from tests.scripted import SCRIPTED
+from workbench.backtest.event_driven import event_driven
+from workbench.backtest.market_model import MarketModel
+from workbench.backtest.results import BacktestResult
+from workbench.backtest.setting import Costs, Guards
+from workbench.backtest.single import backtest
+from workbench.errors import UsageError
+from workbench.strategies import load
+
+SAME = [
+    "time", "signal_time", "side", "ticks", "lots", "price", "quantity", "fee", "reason",
+]  # fmt: skip
+SEEDS = st.integers(0, 1_000_000)
+GUARDS = st.builds(
+    Guards,
+    trades_a_day=st.integers(0, 3),
+    daily_loss=st.sampled_from([0.0, 0.005, 0.01]),
+    drawdown=st.sampled_from([0.0, 0.02, 0.05]),
+    cooldown_bars=st.integers(0, 12),
+    loss_streak=st.integers(0, 3),
+    streak_pause_bars=st.sampled_from([0, 6, 24]),
+    volatility=st.sampled_from([0.0, 0.4, 1.2]),
+    volatility_bars=st.integers(2, 8),
+)
+
+
+def _equal(fast: BacktestResult, slow: BacktestResult) -> None:
+    assert fast.fills.select(SAME).rows() == slow.fills.select(SAME).rows()
+    a, b = (run.equity["equity"].to_numpy() for run in (fast, slow))
+    assert np.max(np.abs(a / b - 1.0)) <= 1e-9
+    assert (fast.ambiguous, fast.guarded) == (slow.ambiguous, slow.guarded)
+    for name, value in fast.metrics.items():
+        expected = None if value is None else pytest.approx(value, rel=1e-9)
+        assert slow.metrics[name] == expected, name
+    assert fast.trades["exit_reason"].to_list() == slow.trades["exit_reason"].to_list()
+    assert (fast.data_sha256, fast.pending) == (slow.data_sha256, slow.pending)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=SEEDS,
+    exits=rules(),
+    guards=GUARDS,
+    finer=st.booleans(),
+    writes_levels=st.booleans(),
+    cash=st.sampled_from([10_000.0, 10_000.0, 7.0]),
+)
+def test_orders_on_the_engine_equal_the_kernel(
+    seed: int, exits: Rules, guards: Guards, finer: bool, writes_levels: bool, cash: float
+) -> None:
+    candles = market(seed, 150, writes_levels=writes_levels).candles
+    candles.records["aux"][:8, 0] = np.nan  # no entry before every average true range has a value
+    candles = candles if finer else replace(candles, fine=None)
+    costs = Costs(filters="exchange", guards=guards, cash=cash)
+    fast = backtest(candles, SCRIPTED, costs=costs, exits=said(exits))
+    slow = event_driven(candles, SCRIPTED, costs=costs, exits=said(exits))
+    _equal(fast, slow)
+
+
+@pytest.mark.parametrize("name", ["macd", "dca"])
+def test_every_kind_of_strategy_takes_exits_in_both_engines(name: str) -> None:
+    candles = replace(to_cents(martingale(900, 17)), first=200)
+    exits = "stop=2%,take_profit=3atr,trail=1.5%,time_stop=40"
+    costs = Costs(filters="exchange", guards=Guards(trades_a_day=4, cooldown_bars=3))
+    fast = backtest(candles, load(name), costs=costs, exits=exits)
+    slow = event_driven(candles, load(name), costs=costs, exits=exits)
+    _equal(fast, slow)
+    assert set(fast.trades["exit_reason"].drop_nulls()) >= {"trail"}
+
+
+def test_exits_do_not_go_with_an_order_that_is_late_or_thin() -> None:
+    candles = to_cents(martingale(200, 1))
+    costs = Costs(filters="exchange")
+    with pytest.raises(UsageError, match="leave out latency, volume share"):
+        event_driven(
+            candles, load("macd"), costs=costs, exits="stop=2%", model=MarketModel(latency_ms=500)
+        )

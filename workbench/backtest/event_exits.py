@@ -1,0 +1,285 @@
+"""Protective exits in the event-driven backtest: orders on the matching engine, along a candle's path.
+
+The levels are the core's own. Where a candle can reach one, a stop (STOP_LOSS) and a take-profit
+(LIMIT_MAKER), as an OCO where there are both, rest before the candle's first print; then the market
+prints open, low, high and close, and the engine says what traded. Candles that reach nothing are passed
+over: an order that rested through them is the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from workbench.backtest.event_market import ACCOUNT, EventMarket
+from workbench.backtest.exits import is_any
+from workbench.backtest.market_model import AT_ONCE
+from workbench.backtest.overlay import Overlay
+from workbench.core.account import limit_sell_is_refused, sell_is_refused
+from workbench.core.costs import SCALE
+from workbench.core.exits import (
+    PLAN,
+    REASON_STOP,
+    REASON_TAKE_PROFIT,
+    REASON_TIME,
+    REASON_TRAIL,
+    enter,
+    set_levels,
+    stand_down,
+)
+from workbench.core.records import INTENT, empty_intent
+from workbench.errors import UsageError
+from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, Side
+from workbench.market.candles import Candles
+from workbench.market.instruments import Instrument
+
+PATH = ("open", "low", "high", "close")
+
+
+class EventExits:
+    """The exits of one instance on a market; it owns the orders that protect its position.
+
+    `booked(execution, signal_index, reason)` books a fill, `refused(text)` notes an exit below the
+    exchange's minimum.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        candles: Candles,
+        rules: Instrument,
+        market: EventMarket,
+        exits: np.ndarray,
+        overlay: Overlay,
+        *,
+        booked: Callable[[Execution, int, int], None],
+        refused: Callable[[str], None],
+    ) -> None:
+        self._name, self._candles, self._rules, self._market = name, candles, rules, market
+        self._exits, self._overlay = exits, overlay
+        self._costs = market.costs.record(rules).view(np.recarray)
+        self._booked, self._refused = booked, refused
+        self._plan = np.zeros(1, PLAN).view(np.recarray)
+        self._plan["take_profit_now"] = np.inf
+        self._intent = empty_intent().reshape(1)
+        self._entries: list[tuple[float, float, float, int]] = []  # not yet in the plan
+        self._awake = is_any(exits)  # nothing is worked out before anything asks for a level
+        self._range_row = _range_row(overlay, exits)
+        self._now = 0
+        self._order_reasons: dict[int, int] = {}
+        self.reason = 0
+        self.ambiguous = 0
+
+    @property
+    def awake(self) -> bool:
+        """Return whether the overlay or the strategy has asked for a level."""
+        return self._awake
+
+    # -- what the instance tells
+
+    def bought(self, price: float, kept: float, held: float, signal_index: int) -> None:
+        """Hang the levels on a buy: `kept` base on top of what was `held`."""
+        self.reason = 0
+        self._entries.append((price, kept, held, signal_index))
+        if self._awake:
+            self._take_entries()
+            set_levels(self._plan[0], self._intent[0], self._costs[0])
+
+    def sold_out(self) -> None:
+        """Take the levels away: the position is closed."""
+        self._entries.clear()
+        if self._awake:
+            stand_down(self._plan[0])
+
+    def follow(self, intent: bytes, t: int, *, is_open: bool) -> None:
+        """Put the levels of an intent in force at the close of candle t."""
+        self._intent = np.frombuffer(intent, INTENT).copy()
+        written = self._intent[0]
+        if not self._awake and (written["stop"] or written["take_profit"] or written["trail"]):
+            self._awake = True
+            stand_down(self._plan[0])
+        if self._awake:
+            self._demand_at_once()
+            self._take_entries()
+        if self._awake and is_open and not self._plan["spent"][0]:
+            high = float(self._candles.records["high"][t])
+            self._plan["highest"] = max(float(self._plan["highest"][0]), high)
+            set_levels(self._plan[0], self._intent[0], self._costs[0])
+
+    # -- the candle comes
+
+    def act(self, t: int) -> None:
+        """Sell the position where candle t, which is tradable, reaches an exit."""
+        if not self._awake:
+            return
+        plan, candle = self._plan[0], self._candles.records[t]
+        account = self._market.ledger.account(self._name)
+        due = account.bars_held >= plan["bars_now"]
+        if not account.is_open or not (due or self._reaches(candle)):
+            return
+        self._now = t
+        lots = account.base_e8 // self._rules.step_e8
+        self._market.stand_at_open(self._candles, t)
+        if due:
+            self._sell_at_open(float(candle["open"]), lots)
+        else:
+            self._follow_path(self._part_of(candle, t), lots)
+
+    def book(self, one: Execution) -> None:
+        """Take in a fill of an order of ours."""
+        order = self._market.engine.orders[one.order_id]
+        reason = REASON_TIME
+        if order.order_type is OrderType.LIMIT_MAKER:
+            reason = REASON_TAKE_PROFIT
+        elif order.order_type is OrderType.STOP_LOSS:
+            reason = REASON_TRAIL if self._plan["trails"][0] else REASON_STOP
+        self.reason = reason
+        self._booked(one, self._now, reason)
+
+    def _sell_at_open(self, opening: float, lots: int) -> None:
+        if sell_is_refused(self._costs[0], opening, lots):
+            self._give_up()
+            return
+        self._market.place(self._order(OrderType.MARKET, lots), self, self._now_ms())
+
+    def _follow_path(self, part: np.void, lots: int) -> None:
+        stop, goal = float(self._plan["stop_now"][0]), float(self._plan["take_profit_now"][0])
+        legs = [one for one in (self._stop(stop, lots), self._goal(goal, lots)) if one is not None]
+        first = self._first(part, stop, goal)
+        opening = float(part["open"])
+        if first is OrderType.STOP_LOSS:
+            refused = sell_is_refused(self._costs[0], min(stop, opening), lots)
+        else:
+            refused = limit_sell_is_refused(self._costs[0], goal, lots)
+        if refused:
+            self._give_up()
+            return
+        numbers = self._rest(legs, first, opening, stop, goal)
+        met = False
+        for i, leg in enumerate(PATH):
+            price = float(part[leg])
+            met = price <= stop
+            at = price if i == 0 else max(price, stop)
+            self._market.show(self._rules.symbol, at, self._now_ms(), stands=met)
+            if met or not self._market.ledger.account(self._name).is_open:
+                break
+        for number in numbers:
+            self._market.cancel(self._rules.symbol, number, self._now_ms())
+
+    def _rest(
+        self, legs: list[NewOrder], first: OrderType, opening: float, stop: float, goal: float
+    ) -> list[int]:
+        """Let the orders rest as they did before the candle: the last price lies between them."""
+        tick = self._rules.tick_e8 / SCALE
+        symbol, now_ms = self._rules.symbol, self._now_ms()
+        between = min(max(opening, stop + tick), goal - tick)
+        if len(legs) == 2 and stop < between < goal:
+            self._market.show(symbol, between, now_ms, stands=True)
+            try:
+                return self._market.place_pair((legs[0], legs[1]), self, now_ms)
+            except Rejected:
+                pass  # the leg that is not reached is below the exchange's minimum
+        alone = next(one for one in legs if one.order_type is first)
+        beside = max(opening, stop + tick) if first is OrderType.STOP_LOSS else goal - tick
+        self._market.show(symbol, beside, now_ms, stands=True)
+        return [self._market.place(alone, self, now_ms).order.order_id]
+
+    def _give_up(self) -> None:
+        """An exit that the exchange refuses is not tried again in this position."""
+        stand_down(self._plan[0])
+        self._plan["spent"] = 1
+        self._refused("an exit is below the exchange's minimum notional")
+
+    # -- what a candle reaches
+
+    def _reaches(self, candle: np.void) -> bool:
+        plan = self._plan[0]
+        return bool(candle["low"] <= plan["stop_now"]) or self._passes(
+            float(candle["high"]), float(plan["take_profit_now"])
+        )
+
+    def _passes(self, price: float, goal: float) -> bool:
+        return price > goal or (bool(self._costs["touch"][0]) and price == goal)
+
+    def _first(self, part: np.void, stop: float, goal: float) -> OrderType:
+        opening = float(part["open"])
+        if opening <= stop:
+            return OrderType.STOP_LOSS
+        if not self._passes(opening, goal) and part["low"] <= stop:
+            return OrderType.STOP_LOSS
+        return OrderType.LIMIT_MAKER
+
+    def _is_unclear(self, candle: np.void) -> bool:
+        stop, goal = float(self._plan["stop_now"][0]), float(self._plan["take_profit_now"][0])
+        opening = float(candle["open"])
+        outside = opening <= stop or self._passes(opening, goal)
+        both = candle["low"] <= stop and self._passes(float(candle["high"]), goal)
+        return not outside and bool(both)
+
+    def _part_of(self, candle: np.void, t: int) -> np.void:
+        """Return the candle whose path tells what came first: a finer one, where there are any."""
+        if not self._is_unclear(candle):
+            return candle
+        for part in self._finer(t):
+            if self._reaches(part):
+                self.ambiguous += self._is_unclear(part)
+                return part
+        self.ambiguous += 1
+        return candle
+
+    def _finer(self, t: int) -> Iterator[np.void]:
+        offsets = self._overlay.offsets
+        if len(offsets):
+            for part in self._overlay.fine[offsets[t] : offsets[t + 1]]:
+                if part["volume"] > 0.0 and part["missing_before"] == 0:
+                    yield part
+
+    # -- orders
+
+    def _stop(self, stop: float, lots: int) -> NewOrder | None:
+        return self._order(OrderType.STOP_LOSS, lots, stop=stop) if stop > 0.0 else None
+
+    def _goal(self, goal: float, lots: int) -> NewOrder | None:
+        return self._order(OrderType.LIMIT_MAKER, lots, price=goal) if goal < np.inf else None
+
+    def _order(
+        self, order_type: OrderType, lots: int, *, price: float = 0.0, stop: float = 0.0
+    ) -> NewOrder:
+        return NewOrder(
+            account=ACCOUNT,
+            symbol=self._rules.symbol,
+            side=Side.SELL,
+            order_type=order_type,
+            quantity_e8=lots * self._rules.step_e8,
+            price_e8=round(price * SCALE),
+            stop_e8=round(stop * SCALE),
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._candles.records["open_time"][self._now])
+
+    def _take_entries(self) -> None:
+        for price, kept, held, signal_index in self._entries:
+            range_ = 0.0
+            if self._range_row >= 0:
+                range_ = float(self._overlay.ranges[self._range_row, signal_index])
+            enter(self._plan[0], self._exits[0], price, kept, held, range_)
+        self._entries.clear()
+
+    def has_range(self, t: int) -> bool:
+        """Return whether the exits have the average true range that a signal at candle t needs."""
+        return self._range_row < 0 or not np.isnan(self._overlay.ranges[self._range_row, t])
+
+    def _demand_at_once(self) -> None:
+        model = self._market.model
+        if model.latency_ms or model.volume_share is not None or model.orders != AT_ONCE.orders:
+            raise UsageError(
+                "exits are orders of their own, at once and whole; leave out latency, volume share and "
+                "limit orders"
+            )
+
+
+def _range_row(overlay: Overlay, exits: np.ndarray) -> int:
+    found = np.flatnonzero(overlay.periods == exits["atr_period"][0])
+    return int(found[0]) if len(found) else -1
