@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from math import log1p
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,6 +24,7 @@ from workbench.market.timeframes import Timeframe, parse_timeframe
 _EARLIEST_MS, _LATEST_MS = 1_230_768_000_000, 4_102_444_800_000  # 2009 (first coin) to 2100
 _SHOWN = 5
 _MARKS_AT_ONCE = 4_000_000
+_LONG = 200_000  # rows from which on a series is read in pieces, so that it fits the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,15 @@ class Finding:
     count: int
     at: tuple[str, ...]
     message: str
+
+
+class Rule(NamedTuple):
+    """What marks a candle, and what is said of it; `whole` rules look at all candles at once."""
+
+    kind: str
+    marks: pl.Expr
+    what: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,7 @@ class Report:
 
 
 def check(
-    frame: pl.DataFrame,
+    frame: pl.DataFrame | pl.LazyFrame,
     timeframe: str | Timeframe,
     *,
     now_ms: int | None = None,
@@ -111,21 +122,22 @@ def check(
 ) -> Report:
     """Return every error, warning and gap of one series in the order in which it is stored.
 
-    With `now_ms` the last candle is also checked for being unclosed or stale.
+    A lazy frame is never held as a whole: each rule reads the columns that it looks at. With `now_ms`
+    the last candle is also checked for being unclosed or stale.
     """
-    interval, limits = parse_timeframe(timeframe), limits or Limits()
-    errors = tuple(_errors(frame, interval, now_ms))
-    ordered = frame
+    interval, limits, lazy = parse_timeframe(timeframe), limits or Limits(), frame.lazy()
+    times = _times(lazy)
+    errors = tuple(_errors(lazy, times, interval, now_ms))
     if any(one.kind in ("null", "duplicate", "unordered") for one in errors):
-        ordered = frame.unique("open_time", keep="first").sort("open_time")
+        lazy = lazy.collect().unique("open_time", keep="first").sort("open_time").lazy()
+    ordered = _times(lazy)
     gaps = () if any(one.kind == "unit" for one in errors) else tuple(_gaps(ordered, interval))
-    times = ordered["open_time"].to_physical()
     return Report(
-        rows=len(frame),
-        first_ms=None if frame.is_empty() else int(times[0]),
-        last_ms=None if frame.is_empty() else int(times[-1]),
+        rows=len(times),
+        first_ms=None if times.is_empty() else int(ordered.to_physical()[0]),
+        last_ms=None if times.is_empty() else int(ordered.to_physical()[-1]),
         errors=errors,
-        warnings=tuple(_warnings(ordered, interval, gaps, now_ms, limits)),
+        warnings=tuple(_warnings(lazy, ordered, interval, gaps, now_ms, limits)),
         gaps=gaps,
         limits=limits,
     )
@@ -142,39 +154,48 @@ def with_warnings(report: Report, more: Iterable[Finding]) -> Report:
     return replace(report, warnings=(*report.warnings, *more))
 
 
-def _errors(frame: pl.DataFrame, interval: Timeframe, now_ms: int | None) -> Iterator[Finding]:
+def _errors(
+    lazy: pl.LazyFrame, times: pl.Series, interval: Timeframe, now_ms: int | None
+) -> Iterator[Finding]:
+    schema = lazy.collect_schema()
     time, ms = pl.col("open_time"), pl.col("open_time").dt.epoch("ms")
     values = [name for name in SCHEMA if name not in ("symbol", "open_time")]
-    numbers = [name for name in values if name in frame.columns]
-    floats = [name for name in numbers if frame.schema[name].is_float()]
+    numbers = [name for name in values if name in schema]
+    floats = [name for name in numbers if schema[name].is_float()]
     body_top, body_bottom = pl.max_horizontal("open", "close"), pl.min_horizontal("open", "close")
-    rules: list[tuple[str, pl.Expr, str]] = [
-        ("null", pl.any_horizontal(pl.col("open_time", *numbers).is_null()), "have an empty field"),
-        (
+    rules = [
+        Rule(
+            "null",
+            pl.any_horizontal(pl.col("open_time", *numbers).is_null()),
+            "have an empty field",
+        ),
+        Rule(
             "unit",
             (ms < _EARLIEST_MS) | (ms > _LATEST_MS),
             "open before 2009 or after 2100: seconds or microseconds were taken for milliseconds",
         ),
-        ("duplicate", _duplicated(frame), "share their open_time with another candle"),
-        (
+        Rule("duplicate", _duplicated(times), "share their open_time with another candle"),
+        Rule(
             "unordered",
             time.diff().dt.total_milliseconds() < 0,
             "open before the candle stored ahead of them",
         ),
-        ("misaligned", time != opening_time(time, interval), f"do not open on a whole {interval}"),
-        (
+        Rule(
+            "misaligned", time != opening_time(time, interval), f"do not open on a whole {interval}"
+        ),
+        Rule(
             "not_finite",
             pl.any_horizontal(pl.col(floats).is_nan() | pl.col(floats).is_infinite()),
             "hold NaN or infinity",
         ),
-        ("price", pl.any_horizontal(pl.col(PRICES) <= 0), "have a price of 0 or less"),
-        (
+        Rule("price", pl.any_horizontal(pl.col(PRICES) <= 0), "have a price of 0 or less"),
+        Rule(
             "high",
             pl.col("high") < pl.max_horizontal(body_top, "low"),
             "have a high below their open, close or low",
         ),
-        ("low", pl.col("low") > body_bottom, "have a low above their open or close"),
-        (
+        Rule("low", pl.col("low") > body_bottom, "have a low above their open or close"),
+        Rule(
             "negative",
             pl.any_horizontal(pl.col([n for n in numbers if n not in PRICES]) < 0),
             "have a negative volume or count",
@@ -182,16 +203,17 @@ def _errors(frame: pl.DataFrame, interval: Timeframe, now_ms: int | None) -> Ite
     ]
     if now_ms is not None and interval.fixed_ms is not None:
         rules.append(
-            ("unclosed", ms + interval.fixed_ms > now_ms, "had not closed when they were taken")
+            Rule("unclosed", ms + interval.fixed_ms > now_ms, "had not closed when they were taken")
         )
     elif now_ms is not None:
         ends = closing_time(time, interval).dt.epoch("ms")
-        rules.append(("unclosed", ends > now_ms, "had not closed when they were taken"))
-    yield from _findings(frame, rules)
+        rules.append(Rule("unclosed", ends > now_ms, "had not closed when they were taken"))
+    yield from _findings(lazy, len(times), rules)
 
 
 def _warnings(
-    frame: pl.DataFrame,
+    lazy: pl.LazyFrame,
+    times: pl.Series,
     interval: Timeframe,
     gaps: tuple[Gap, ...],
     now_ms: int | None,
@@ -205,47 +227,49 @@ def _warnings(
             tuple(iso(gap.first_missing_ms) for gap in gaps[:_SHOWN]),
             f"{len(gaps)} gaps, {bars} candles missing, the first at {iso(gaps[0].first_missing_ms)}",
         )
-    rules: list[tuple[str, pl.Expr, str]] = [
-        ("zero_volume", pl.col("volume") == 0, "have no volume"),
-        (
+    rules = [
+        Rule("zero_volume", pl.col("volume") == 0, "have no volume"),
+        Rule(
             "flat",
             _flat(limits.flat_bars),
             f"lie in a run of {limits.flat_bars} or more without any move",
+            whole=True,
         ),
-        (
+        Rule(
             "outlier",
             _reverting_outlier(limits.outlier_sigmas),
             f"move more than {limits.outlier_sigmas:g} robust sigma and revert in the next",
+            whole=True,
         ),
-        (
+        Rule(
             "jump",
             (pl.col("close") / pl.col("close").shift(1)).log().abs() > log1p(limits.jump),
             f"close more than {limits.jump:.0%} above the close before, or as far below",
         ),
-        ("wick", _wick() > limits.wick, f"have a wick of more than {limits.wick:.0%}"),
-        (
+        Rule("wick", _wick() > limits.wick, f"have a wick of more than {limits.wick:.0%}"),
+        Rule(
             "volume_outlier",
             _robust_z(pl.col("volume").log().replace([float("-inf")], None)) > limits.volume_sigmas,
             f"have a volume more than {limits.volume_sigmas:g} robust sigma (of its log) above the median",
+            whole=True,
         ),
     ]
-    if "trades" in frame.columns:
+    names = lazy.collect_schema()
+    if "trades" in names:
         rules.append(
-            (
+            Rule(
                 "zero_trades",
                 (pl.col("trades") == 0) & (pl.col("volume") > 0),
                 "have volume but no trade",
             )
         )
-    if "quote_volume" in frame.columns:
+    if "quote_volume" in names:
         rules.append(
-            ("quote_volume", _vwap_outside(), "have quote_volume / volume outside low and high")
+            Rule("quote_volume", _vwap_outside(), "have quote_volume / volume outside low and high")
         )
-    yield from _findings(frame, rules)
-    if now_ms is not None and not frame.is_empty():
-        yield from _stale(
-            int(frame["open_time"].to_physical()[-1]), interval, now_ms, limits.stale_bars
-        )
+    yield from _findings(lazy, len(times), rules)
+    if now_ms is not None and not times.is_empty():
+        yield from _stale(int(times.to_physical()[-1]), interval, now_ms, limits.stale_bars)
 
 
 def _stale(last_ms: int, interval: Timeframe, now_ms: int, bars: int) -> Iterator[Finding]:
@@ -255,38 +279,56 @@ def _stale(last_ms: int, interval: Timeframe, now_ms: int, bars: int) -> Iterato
         yield Finding("stale", behind, (iso(last_ms),), message)
 
 
-def _findings(frame: pl.DataFrame, rules: list[tuple[str, pl.Expr, str]]) -> Iterator[Finding]:
+def _findings(lazy: pl.LazyFrame, rows: int, rules: list[Rule]) -> Iterator[Finding]:
     """Yield what breaks a rule; few rules at once on a long series, so that it fits the memory."""
-    at_once = max(1, _MARKS_AT_ONCE // max(1, len(frame)))
-    for start in range(0, len(rules), at_once):
-        group = rules[start : start + at_once]
-        marks = (
-            frame.lazy()
-            .select("open_time", *(rule.fill_null(False).alias(kind) for kind, rule, _ in group))
-            .collect()
-        )
-        for kind, _, what in group:
-            times = marks.filter(pl.col(kind))["open_time"].to_physical()
+    for group in _groups(rules, rows):
+        query = lazy.select(
+            "open_time", *(rule.marks.fill_null(False).alias(rule.kind) for rule in group)
+        ).filter(pl.any_horizontal(rule.kind for rule in group))
+        broken = query.collect(engine="streaming" if rows > _LONG else "in-memory")
+        for rule in group:
+            times = broken.filter(pl.col(rule.kind))["open_time"].to_physical()
             if len(times):
                 at = tuple("none" if t is None else _safe_iso(t) for t in times[:_SHOWN])
-                message = f"{len(times)} candles {what}, the first at {at[0]}"
-                yield Finding(kind, len(times), at, message)
+                message = f"{len(times)} candles {rule.what}, the first at {at[0]}"
+                yield Finding(rule.kind, len(times), at, message)
 
 
-def _duplicated(frame: pl.DataFrame) -> pl.Expr:
+def _groups(rules: list[Rule], rows: int) -> Iterator[list[Rule]]:
+    at_once = max(1, _MARKS_AT_ONCE // max(1, rows))
+    group: list[Rule] = []
+    for rule in rules:
+        alone = rule.whole and rows > _LONG
+        if group and (alone or len(group) >= at_once):
+            yield group
+            group = []
+        group.append(rule)
+        if alone:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _times(lazy: pl.LazyFrame) -> pl.Series:
+    return lazy.select("open_time").collect()["open_time"]
+
+
+def _duplicated(times: pl.Series) -> pl.Expr:
     """Mark candles that share their time; times that rise, as they do nearly always, share none."""
-    times = frame["open_time"].to_physical().to_numpy()
-    if frame["open_time"].null_count() == 0 and bool((times[1:] > times[:-1]).all()):
+    plain = times.to_physical().to_numpy()
+    if times.null_count() == 0 and bool((plain[1:] > plain[:-1]).all()):
         return pl.col("open_time").is_null()  # of which there are none
     return pl.col("open_time").is_duplicated()
 
 
-def _gaps(ordered: pl.DataFrame, interval: Timeframe) -> Iterator[Gap]:
+def _gaps(ordered: pl.Series, interval: Timeframe) -> Iterator[Gap]:
     """Yield the gaps between neighbours; times that are misaligned count from their own candle."""
     time = pl.col("open_time")
     expected = closing_time(opening_time(time, interval), interval)
     holes = (
-        ordered.lazy()
+        ordered.to_frame()
+        .lazy()
         .select(expected.alias("due"), opening_time(time, interval).shift(-1).alias("came"))
         .filter(pl.col("came") > pl.col("due"))
         .collect()

@@ -90,7 +90,7 @@ class StoredSeries:
             .group_by(PROVENANCE)
             .agg(candles=pl.len(), first=time.min(), last=time.max())
             .sort("first")
-            .collect()
+            .collect(engine="streaming")
         )
 
     def opening_times(self) -> np.ndarray:
@@ -160,7 +160,7 @@ class StoredSeries:
 
     def sha256(self) -> str:
         """Return the hash of all stored columns, as canonical little-endian bytes, oldest first."""
-        return sha256_of(self.scan().collect())
+        return sha256_of(self.scan())
 
     def revisions(self) -> list[dict[str, object]]:
         """Return the candles that came again with other numbers, in the order in which they came."""
@@ -220,16 +220,16 @@ class StoredSeries:
     def _described(
         self, before: dict[str, object] | None, asking: Asking, collected_ms: int
     ) -> dict[str, object]:
-        frame = self.scan().drop("symbol").collect()
+        candles = self.scan().drop("symbol")
         identity = {"venue": self.venue, "symbol": self.symbol, "interval": self.timeframe.name}
         return described(
             identity,
-            check(frame, self.timeframe),
+            check(candles, self.timeframe),
             before=before,
             asking=asking,
             provenance=self.provenance(),
             revisions=len(self.revisions()),
-            sha256=sha256_of(frame),
+            sha256=sha256_of(candles),
             collected_ms=collected_ms,
         )
 
@@ -251,13 +251,16 @@ class StoredSeries:
             os.close(handle)
 
 
-def sha256_of(frame: pl.DataFrame) -> str:
-    """Return the hash of a frame's columns one after the other: name, nulls, little-endian values."""
-    digest = hashlib.sha256()
-    for name in frame.columns:
+def sha256_of(frame: pl.DataFrame | pl.LazyFrame) -> str:
+    """Return the hash of a frame's columns one after the other: name, nulls, little-endian values.
+
+    A lazy frame is read a column at a time, so that a long series fits the memory.
+    """
+    digest, lazy = hashlib.sha256(), frame.lazy()
+    for name in lazy.collect_schema().names():
         if name == "symbol":
             continue
-        column = frame[name].to_physical().rechunk()
+        column = lazy.select(name).collect()[name].to_physical().rechunk()
         digest.update(name.encode())
         digest.update(column.is_null().to_numpy().tobytes())
         digest.update(column.fill_null(0).to_numpy().astype(_little(column.dtype)).tobytes())
