@@ -54,9 +54,37 @@ class Run(BacktestResult):
 
         return tearsheet(self)
 
+    def _repr_html_(self) -> str:
+        return self.tearsheet()._repr_html_()
+
 
 class Sweep(SweepResult):
     """A sweep that can draw itself."""
+
+    def plateau(self, metric: str = "total_return") -> pl.DataFrame:
+        """Return the rows with the median and the lowest of their neighbours, best median first."""
+        from workbench.report.cards import plateau
+
+        return plateau(self, metric)
+
+    def heat_map(self, x: str, y: str, *, metric: str = "total_return") -> Chart:
+        """Draw the median of a metric over two parameters, with best cell and plateau marked."""
+        from workbench.report.charts import heat_map
+
+        chosen = self.scan().select(x, y, metric).collect()
+        return heat_map(
+            chosen,
+            x,
+            y,
+            value=metric,
+            title=self.title.partition(": ")[0],
+            source=self.candles.source,
+        )
+
+    def _repr_html_(self) -> str:
+        from workbench.report.cards import sweep_card
+
+        return sweep_card(self)
 
 
 class Study(StudyResult):
@@ -74,6 +102,11 @@ class Study(StudyResult):
         title = f"{self.plan.title}: {said}" if said else self.plan.title
         source = " + ".join(self.sources)
         return heat_map(chosen, x, y, value=metric, title=title, source=source)
+
+    def _repr_html_(self) -> str:
+        from workbench.report.cards import study_card
+
+        return study_card(self)
 
 
 def backtest(

@@ -7,7 +7,6 @@ and `reasons` says why.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,14 +157,6 @@ class SweepResult:
         tail = f", {dropped:,} invalid dropped" if dropped else ""
         return f"SweepResult({self.title}{tail}, {self.seconds:.2f} s)"
 
-    def _repr_html_(self) -> str:
-        shown = self.top(10)
-        caution = f"The best of {len(self):,} tries is high by luck alone; look at the plateau, not the peak."
-        return (
-            f"<p><strong>{escape(self.title)}</strong></p>{shown._repr_html_()}"
-            f"<p>{escape(caution)} {escape(' '.join(self.notes))}</p>"
-        )
-
 
 @dataclass(frozen=True)
 class BacktestResult:
@@ -222,15 +213,6 @@ class BacktestResult:
     def __repr__(self) -> str:
         total = self.metrics["total_return"]
         return f"BacktestResult({self.title}: return {total:+.2%}, {self.metrics['trades']} trades)"
-
-    def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{escape(name.replace('_', ' '))}</th>"
-            f"<td style='text-align:right'>{escape(shown(name, value))}</td></tr>"
-            for name, value in self.metrics.items()
-        )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"<p><strong>{escape(self.title)}</strong></p><table>{cells}</table>{notes}"
 
 
 _PERCENT = {"total_return", "cagr", "max_drawdown", "win_rate", "exposure", "capital_exposure"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,14 +141,6 @@ class StudyResult:
 
     def __repr__(self) -> str:
         return f"StudyResult({self.title}, {self.seconds:.2f} s)"
-
-    def _repr_html_(self) -> str:
-        tables = "".join(self.ranking(key).head(6)._repr_html_() for key in KEYS)
-        caution = (
-            f"The best of {len(self):,} tries is high by luck alone; read the means and the share that "
-            "beat holding."
-        )
-        return f"<p><strong>{escape(self.title)}</strong></p>{tables}<p>{escape(caution)}</p>"
 
 
 def _demand(name: str, known: tuple[str, ...], kind: str) -> None:

@@ -7,6 +7,7 @@ Times are UTC, either epoch milliseconds or polars datetimes. Ratios are fractio
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from workbench.analysis.plateaus import neighbour_medians
 from workbench.errors import DataError, UsageError
 from workbench.report import marks, numbers
 from workbench.report.marks import Floats, Line
@@ -126,16 +128,19 @@ def heat_map(
 
     The median, not the best: a cell is worth its usual row, not its luckiest one. The neutral
     colour is zero, the best cell is framed and its figure is in the subtitle; `chosen` (x, y) is
-    marked with a dot where it lies on the grid.
+    marked with a dot where it lies on the grid. The plateau, the neighbourhood whose median is the
+    highest, is the dashed square: look there and not at the frame.
     """
     look = theme_named(theme)
     columns, rows, grid = pivot(frame, x, y, value)
     best_row, best_column = np.unravel_index(np.nanargmax(grid), grid.shape)
     best = _write_metric(value, float(grid[best_row, best_column]))
+    plateau = _plateau_of(grid)
+    flat = "" if plateau is None else f"; dashed: plateau, neighbours' median {plateau.said(value)}"
     subtitle = (
         f"median {value.replace('_', ' ')} over {numbers.count(frame.height)} combinations; "
         f"framed: {best} at {x} {columns[best_column]:g}, {y} {rows[best_row]:g}"
-        f"{'; dot: the chosen one' if chosen else ''}"
+        f"{flat}{'; dot: the chosen one' if chosen else ''}"
     )
     chart = new_chart(look, height=5.4)
     write_heading(chart, look, title, subtitle, source)
@@ -153,6 +158,11 @@ def heat_map(
             facecolor="none", edgecolor=look.ink, linewidth=1.8, clip_on=False, zorder=4,
         )
     )  # fmt: skip
+    if plateau is not None:
+        low_left = (plateau.column - 1.5, plateau.row - 1.5)
+        square = Rectangle(low_left, 3, 3, facecolor="none", edgecolor=look.ink, linewidth=1.6)
+        square.set(linestyle=(0, (4, 2.5)), zorder=4)
+        axis.add_patch(square)
     if chosen is not None and chosen[0] in columns and chosen[1] in rows:
         spot = (columns.index(chosen[0]), rows.index(chosen[1]))
         axis.plot(*spot, "o", color=look.strategy, markeredgecolor=look.paper, markersize=8)
@@ -191,6 +201,34 @@ def pivot(
     if np.isnan(grid).all():
         raise DataError(f"no combination has a value of {value!r}; nothing can be drawn")
     return columns, rows, grid
+
+
+@dataclass(frozen=True, slots=True)
+class _Plateau:
+    """The cell whose neighbours have the highest median, which is `median`."""
+
+    row: int
+    column: int
+    median: float
+
+    def said(self, metric: str) -> str:
+        return _write_metric(metric, self.median)
+
+
+def _plateau_of(grid: Floats) -> _Plateau | None:
+    """Return the plateau; None where no cell has all its neighbours."""
+    if min(grid.shape) < 3:
+        return None
+    places = np.argwhere(np.isfinite(grid))
+    medians, _ = neighbour_medians(places, grid[tuple(places.T)])
+    around = np.full(grid.shape, np.nan)
+    around[tuple(places.T)] = medians
+    whole = np.lib.stride_tricks.sliding_window_view(np.isfinite(grid), (3, 3)).all(axis=(2, 3))
+    inside = np.where(whole, around[1:-1, 1:-1], np.nan)
+    if np.isnan(inside).all():
+        return None
+    row, column = np.unravel_index(np.nanargmax(inside), inside.shape)
+    return _Plateau(int(row) + 1, int(column) + 1, float(inside[row, column]))
 
 
 def _equity_lines(frame: pl.DataFrame, theme: Theme) -> list[Line]:

@@ -58,10 +58,10 @@ class Tearsheet:
     def _repr_html_(self) -> str:
         parts = (
             f'<div class="wb-sheet wb-{self.theme.name}"><style>{CARD}</style>',
-            _heading(self.title, self.subtitle, self.source),
+            heading(self.title, self.subtitle, self.source),
             _tiles(self.metrics),
-            _picture(self.equity_chart, "Equity beside holding, and drawdown"),
-            _picture(self.candle_chart, "The last candles with their fills"),
+            picture(self.equity_chart, "Equity beside holding, and drawdown"),
+            picture(self.candle_chart, "The last candles with their fills"),
             '<div class="wb-columns">',
             _metric_table(self.metrics, self.reasons),
             _trade_table(self.trades),
@@ -132,7 +132,8 @@ def _values(params: Mapping[str, float]) -> str:
     return "/".join(f"{value:g}" for value in params.values())
 
 
-def _heading(title: str, subtitle: str, source: str) -> str:
+def heading(title: str, subtitle: str, source: str) -> str:
+    """Return the head of a card; a SYNTHETIC source is written loudly."""
     kind = "wb-synthetic" if source.startswith("SYNTHETIC") else "wb-source"
     return (
         f'<div class="wb-head"><div><h3>{html.escape(title)}</h3>'
@@ -155,7 +156,8 @@ def _tiles(metrics: dict[str, Metric]) -> str:
     return f'<div class="wb-tiles">{"".join(tiles)}</div>'
 
 
-def _picture(chart: Chart, alternative: str) -> str:
+def picture(chart: Chart, alternative: str) -> str:
+    """Return a chart as an image that loads nothing."""
     data = base64.b64encode(chart.png()).decode("ascii")
     width = int(float(chart.get_size_inches()[0]) * SCREEN_DPI)
     return (

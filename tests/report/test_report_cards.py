@@ -1,0 +1,132 @@
+"""What a run, a sweep and a study show of themselves: figures that are theirs, the plateau marked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import workbench as wb
+from tests.backtest.recorded_market import record_market
+from tests.candle_builders import martingale, to_cents
+from workbench.errors import UsageError
+from workbench.report import cards, charts, numbers
+
+MACD = wb.strategies.macd
+WALK = to_cents(martingale(700, 61, substeps=10))
+AXES = {"fast": range(2, 10), "slow": range(12, 30, 2), "signal": (3, 5)}
+
+
+def cells(card: str, caption: str) -> list[list[str]]:
+    """Return the rows of the table with a caption that begins so."""
+    table = next(
+        one
+        for one in re.findall(r"<table.*?</table>", card, re.DOTALL)
+        if f"<caption>{caption}" in one
+    )
+    body = table.split("<tbody>")[1]
+    return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", body)]
+
+
+def test_a_sweep_is_ranked_by_its_neighbours_and_its_own_figures_stand_beside() -> None:
+    result = wb.sweep(WALK, MACD, **AXES, progress=False)
+    card = result._repr_html_()
+    ranked = result.plateau()
+    rows = {(r["fast"], r["slow"], r["signal"]): r["total_return"] for r in ranked.to_dicts()}
+    slows, signals = list(AXES["slow"]), list(AXES["signal"])
+    first = ranked.row(0, named=True)
+    near = [
+        value
+        for (fast, slow, signal), value in rows.items()
+        if abs(fast - first["fast"]) <= 1
+        and abs(slows.index(slow) - slows.index(first["slow"])) <= 1
+        and abs(signals.index(signal) - signals.index(first["signal"])) <= 1
+        and (fast, slow, signal) != (first["fast"], first["slow"], first["signal"])
+    ]
+    assert first["neighbours"] == pytest.approx(np.median(near))
+    assert first["lowest"] == min(near)
+    assert ranked["neighbours"].is_sorted(descending=True)
+    shown = cells(card, "Best neighbours first")
+    assert len(shown) == 8
+    assert shown[0][:4] == [
+        *(str(first[name]) for name in AXES), numbers.percent(first["neighbours"], sign=True),
+    ]  # fmt: skip
+    assert "is high by luck alone" in card
+    assert "data:image/png;base64," in card
+    held = WALK.window["close"][-1] / (WALK.window["open"][1] * 1.0001) * 0.999 - 1.0
+    assert numbers.percent(held, sign=True) in card
+
+
+def test_the_plateau_is_the_dashed_square_around_the_best_middle() -> None:
+    grid = pl.DataFrame(
+        [(x, y, 0.01) for x in range(6) for y in range(5)],
+        schema=["x", "y", "total_return"], orient="row",
+    )  # fmt: skip
+    hill = (pl.col("x") >= 3) & (
+        pl.col("y") <= 2
+    )  # cells 3..5 x 0..2, of which (4, 1) is the middle
+    peak = (pl.col("x") == 1) & (pl.col("y") == 3)
+    value = pl.when(peak).then(0.9).when(hill).then(0.2).otherwise(0.01)
+    chart = charts.heat_map(grid.with_columns(total_return=value), "x", "y")
+    squares = {
+        (patch.get_x(), patch.get_y(), patch.get_width()): patch.get_linestyle()
+        for patch in chart.axes[0].patches
+    }
+    assert squares[(0.5, 2.5, 1.0)] == "solid"  # the peak, framed
+    assert set(squares) == {(0.5, 2.5, 1.0), (2.5, -0.5, 3.0)}
+    said = " ".join(text.get_text() for text in chart.texts)
+    assert "dashed: plateau, neighbours' median 20 %" in said
+    flat = charts.heat_map(grid.filter(pl.col("x") < 2), "x", "y")
+    assert len(flat.axes[0].patches) == 1, "too narrow for neighbours"
+
+
+def test_a_search_shows_its_states_and_no_neighbours() -> None:
+    found = wb.sweep(WALK, MACD, **AXES, search="optuna", trials=40, progress=False)
+    card = found._repr_html_()
+    assert len(cells(card, "Highest first")) == 8
+    counts = dict(found.frame.group_by("state").len().rows())
+    assert f"{counts['complete']} trials complete" in card
+    with pytest.raises(UsageError, match="a search has no neighbours"):
+        found.plateau()
+
+
+def test_a_sweep_of_one_axis_or_of_none_has_no_map_and_says_what_failed() -> None:
+    one = wb.sweep(WALK, MACD, fast=range(2, 30), progress=False)
+    card = one._repr_html_()
+    assert "data:image/png" not in card
+    assert "4 invalid combinations were dropped." in card
+    assert cards.swept(one) == ["fast"]
+    alone = wb.sweep(WALK, MACD, progress=False)._repr_html_()
+    assert cells(alone, "Best neighbours first")[0][0] == "–"
+
+
+def test_a_study_shows_each_ranking_with_its_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(record_market(tmp_path / "market")))
+    study = wb.study(
+        symbols=["AAAUSDT", "BBBUSDT"], intervals=["1h", "4h"], strategy=MACD,
+        params={"fast": (3, 5, 8), "slow": (10, 20, 30, 40)}, title="a < b", progress=False,
+    )  # fmt: skip
+    card = study._repr_html_()
+    assert "a &lt; b" in card
+    for key in ("symbol", "interval"):
+        shown = cells(card, f"By {key}")
+        means = study.frame.group_by(key).agg(pl.col("total_return").mean()).rows()
+        wanted = sorted(means, key=lambda row: -row[1])
+        assert [row[0] for row in shown] == [name for name, _ in wanted]
+        assert [row[2] for row in shown] == [numbers.percent(m, sign=True) for _, m in wanted]
+    assert len(cells(card, "By parameters, 8 of 12")) == 8
+    assert "<caption>By window" not in card, "there is one window alone"
+
+
+def test_a_run_shows_metrics_equity_and_trades() -> None:
+    run = wb.backtest(WALK, MACD, fast=3, slow=7, signal=3)
+    card = run._repr_html_()
+    assert card.count("data:image/png;base64,") == 2
+    assert f"Last 8 of {run.trades.height} round trips" in card
+    assert numbers.plain(run.metrics["final_equity"]) in card
+    assert repr(run).startswith("BacktestResult(macd(fast=3, slow=7, signal=3) on BTCUSDT 1h")
