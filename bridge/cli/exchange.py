@@ -56,6 +56,10 @@ def exchange(
         Path | None, typer.Option(help="Keys to use again; made (0600) where there is none.")
     ] = None,
     faults: Annotated[Path | None, typer.Option(help="Plan of faults and changes, TOML.")] = None,
+    bnb_fees: Annotated[bool, typer.Option(help="Pay commissions in BNB, a quarter off.")] = False,
+    conformance: Annotated[
+        bool, typer.Option(help="Print which of Binance's operations are served, and end.")
+    ] = False,
     ephemeral: Annotated[bool, typer.Option(help="Stop when standard input closes.")] = False,
 ) -> None:
     """Serve Binance spot on this machine: REST, streams and WebSocket API over recorded candles."""
@@ -75,6 +79,11 @@ def exchange(
         parse_permissions,
     )
 
+    if conformance:
+        from bridge.local_exchange.conformance import markdown
+
+        print(markdown())
+        return
     if pace not in set(Pace):
         raise UsageError(f"pace {pace!r}: must be time or step")
     settings = Settings(
@@ -100,6 +109,7 @@ def exchange(
         ),
         sockets=SocketRules(life_s=parse_hold(socket_life)),
         key_kinds=parse_kinds(key_types),
+        bnb_fees=bnb_fees,
         lenient=lenient,
         permissions=parse_permissions(permissions),
         keys_file=keys_file,

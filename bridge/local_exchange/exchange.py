@@ -13,11 +13,12 @@ from bridge.clock import Clock
 from bridge.local_exchange.accounts import Account
 from bridge.local_exchange.conditions import Change, Conditions, Plan, read_plan
 from bridge.local_exchange.connections import Connection
-from bridge.local_exchange.endpoints import Endpoint
+from bridge.local_exchange.endpoint import Endpoint
 from bridge.local_exchange.faults import FaultPlan
 from bridge.local_exchange.limits import LimitExceeded, Limits
 from bridge.local_exchange.pace import MarketClock
 from bridge.local_exchange.parameters import Parameters
+from bridge.local_exchange.refusals import ReplaceFailed
 from bridge.local_exchange.replay import Played
 from bridge.local_exchange.security import authenticate, check_fresh
 from bridge.local_exchange.shapes import Json
@@ -28,12 +29,13 @@ from bridge.local_exchange.venue import Venue
 from bridge.local_exchange.ws_session import ApiSession
 from workbench.execution.orders import Rejected, Report
 
+RESTRICTIONS = "/sapi/v1/account/apiRestrictions"  # told to every key
 HTTP_STATUS = {-1002: 401, -2014: 401, -2015: 401, -1008: 503}
 
 
 def http_status(refusal: Rejected) -> int:
     """Return the HTTP status that goes with a refusal."""
-    if isinstance(refusal, LimitExceeded):
+    if isinstance(refusal, LimitExceeded | ReplaceFailed):
         return refusal.status
     return HTTP_STATUS.get(refusal.code, 400)
 
@@ -146,23 +148,46 @@ def operate(
     if endpoint.public is not None:
         params.refuse_others(endpoint.known)
         return endpoint.public(exchange.venue, params, caller.wall_ms), None
-    assert endpoint.signed is not None
     account = _account(exchange, params, caller)
     params.refuse_others(endpoint.known)
-    if endpoint.free_on_success and ("enableSpotAndMarginTrading", False) in (
-        exchange.venue.settings.permissions
-    ):
-        raise Rejected(-2015, "Invalid API-key, IP, or permissions for action.")
-    count = int(endpoint.counts_order)
-    exchange.limits.take_orders(account.name, count, caller.wall_ms)
-    try:
-        answer = endpoint.signed(exchange.venue, params, account)
-    except Rejected:
-        exchange.limits.give_back_orders(account.name, count, caller.wall_ms)
-        raise
+    _check_permission(exchange, endpoint)
+    if endpoint.counted is not None:
+        return endpoint.counted(exchange.limits, account, caller.wall_ms), account
+    answer = _counting(exchange, endpoint, params, caller, account)
     if endpoint.free_on_success:
         exchange.limits.refund(endpoint.cost(params), caller.wall_ms)
     return answer, account
+
+
+def _counting(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    params: Parameters,
+    caller: Caller,
+    account: Account,
+) -> Json:
+    """Do an account's operation, and count the orders that it places."""
+    assert endpoint.signed is not None
+    limits, orders = exchange.limits, endpoint.orders
+    try:
+        limits.take_orders(account.name, orders, caller.wall_ms)
+    except LimitExceeded as refusal:
+        if endpoint.beyond_limit is not None:
+            endpoint.beyond_limit(exchange.venue, params, account, refusal)
+        raise
+    try:
+        return endpoint.signed(exchange.venue, params, account)
+    except Rejected as refusal:
+        if not (isinstance(refusal, ReplaceFailed) and refusal.counts_order):
+            limits.give_back_orders(account.name, orders, caller.wall_ms)
+        raise
+
+
+def _check_permission(exchange: Exchange, endpoint: Endpoint) -> None:
+    """Refuse what the keys of this exchange may not do."""
+    needed = "enableSpotAndMarginTrading" if endpoint.trades else "enableReading"
+    if (needed, False) in exchange.venue.settings.permissions and endpoint.path != RESTRICTIONS:
+        raise Rejected(-2015, "Invalid API-key, IP, or permissions for action.")
 
 
 def _account(exchange: Exchange, params: Parameters, caller: Caller) -> Account:

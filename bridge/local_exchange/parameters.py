@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from workbench.errors import UsageError
@@ -16,8 +17,37 @@ from workbench.execution.orders import Rejected
 from workbench.market.timeframes import Timeframe, parse_timeframe
 
 _INTEGER = r"^[0-9]{1,20}$"
+_LONGEST = 2**63 - 1
+_MICROSECONDS = 10**14  # a time above this is in microseconds
 _CLIENT_ID = r"^[\.A-Z\:/a-z0-9_-]{1,36}$"
 _SYMBOL = r"^[\w\-._&&[^a-z]]{1,50}$"
+
+
+_ZONE = re.compile(r"([+-]?)([0-9]{1,2})(?::([0-5][0-9]))?", re.ASCII)
+SYMBOL_STATUSES = ("TRADING", "END_OF_DAY", "HALT", "BREAK", "CANCEL_ONLY")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWindow:
+    """A span of time, open where it was not given; both ends belong to it."""
+
+    start_ms: int | None
+    end_ms: int | None
+
+    @property
+    def asked(self) -> bool:
+        """Whether either end was given."""
+        return self.from_start or self.end_ms is not None
+
+    @property
+    def from_start(self) -> bool:
+        """Whether rows are wanted from a start on, the oldest first."""
+        return self.start_ms is not None
+
+    def holds(self, time_ms: int) -> bool:
+        """Whether a time lies in it."""
+        after = self.start_ms is None or time_ms >= self.start_ms
+        return after and (self.end_ms is None or time_ms <= self.end_ms)
 
 
 def missing(name: str) -> Rejected:
@@ -90,7 +120,34 @@ class Parameters:
             return None
         if re.fullmatch(_INTEGER, value, re.ASCII) is None:
             raise _illegal(name, _INTEGER)
+        if int(value) > _LONGEST:
+            raise Rejected(-1108, f"Parameter '{name}' overflowed.")
         return int(value)
+
+    def time_ms(self, name: str) -> int | None:
+        """Return a time that may be absent, sent in milli- or microseconds."""
+        value = self.integer(name)
+        return value // 1000 if value is not None and value > _MICROSECONDS else value
+
+    def choice(self, name: str, allowed: Iterable[str], default: str | None = None) -> str:
+        """Return one of the allowed words; -1102 without one, -1130 for another."""
+        value = self.optional(name)
+        if value is None and default is not None:
+            return default
+        if value is None:
+            raise missing(name)
+        if value not in allowed:
+            raise Rejected(-1130, f"Data sent for parameter '{name}' is not valid.")
+        return value
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return a boolean that may be absent."""
+        return self.choice(name, ("true", "false"), str(default).lower()) == "true"
+
+    def optional_amount(self, name: str) -> int:
+        """Return a decimal at 1e-8 that may be absent, then zero."""
+        value = self.optional(name)
+        return 0 if value is None else parse_amount(name, value)
 
     def limit(self, default: int, most: int) -> int:
         """Return how many rows are asked for, cut at what the endpoint gives at most."""
@@ -109,6 +166,31 @@ class Parameters:
         if value is not None and re.fullmatch(_CLIENT_ID, value, re.ASCII) is None:
             raise _illegal(name, _CLIENT_ID)
         return value
+
+    def window(self, *, within_ms: int | None = None) -> TimeWindow:
+        """Return startTime and endTime; -1127 where they are further apart than allowed."""
+        start, end = self.time_ms("startTime"), self.time_ms("endTime")
+        if within_ms and start is not None and end is not None and end - start > within_ms:
+            hours = within_ms // 3_600_000
+            raise Rejected(-1127, f"More than {hours} hours between startTime and endTime.")
+        return TimeWindow(start, end)
+
+    def zone_offset_ms(self) -> int:
+        """Return `timeZone` ("8", "-1:30") as milliseconds ahead of UTC; -12:00 to +14:00."""
+        sent = self.optional("timeZone") or "0"
+        match = _ZONE.fullmatch(sent)
+        minutes = 0 if match is None else int(match[2]) * 60 + int(match[3] or 0)
+        minutes = -minutes if match and match[1] == "-" else minutes
+        if match is None or not -12 * 60 <= minutes <= 14 * 60:
+            raise Rejected(-1130, "Data sent for parameter 'timeZone' is not valid.")
+        return minutes * 60_000
+
+    def symbol_status(self) -> str | None:
+        """Return the status that symbols must have; -1122 for one that does not exist."""
+        status = self.optional("symbolStatus")
+        if status not in (None, *SYMBOL_STATUSES):
+            raise Rejected(-1122, "Invalid symbolStatus.")
+        return status
 
     def timeframe(self) -> Timeframe:
         """Return the mandatory kline interval; -1120 for one that Binance does not have."""

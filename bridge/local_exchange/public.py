@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from functools import partial
 
-from bridge.local_exchange.information import exchange_info
+from bridge.local_exchange.information import exchange_info, symbol_info
 from bridge.local_exchange.market_view import (
     AVERAGE_MINUTES,
     BOTH,
@@ -12,16 +13,20 @@ from bridge.local_exchange.market_view import (
     best_quote,
     levels,
     rendered,
-    statistics,
 )
 from bridge.local_exchange.parameters import Parameters
-from bridge.local_exchange.shapes import Json, Object, aggregate_trade, kline_row, recent_trade
+from bridge.local_exchange.shapes import (
+    Json,
+    Object,
+    aggregate_trade,
+    kline_row,
+    recent_trade,
+)
+from bridge.local_exchange.tickers import each
 from bridge.local_exchange.venue import Venue
 from workbench.errors import UsageError
 from workbench.execution.orders import Rejected
-from workbench.market.instruments import Instrument, from_e8
-
-DAY_MS = 86_400_000
+from workbench.market.instruments import from_e8
 
 
 def ping(venue: Venue, params: Parameters, wall_ms: int) -> Json:
@@ -36,21 +41,35 @@ def server_time(venue: Venue, params: Parameters, wall_ms: int) -> Json:
 
 def information(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     """Return exchangeInfo of all symbols, or of those asked for."""
-    return exchange_info(_asked(venue, params), venue.settings.limits, wall_ms)
+    floor, status = venue.engine.floor, params.symbol_status()
+    names = params.symbols()
+    if names is not None and (status or "permissions" in params):
+        raise Rejected(-1128, "Combination of optional parameters invalid.")
+    listed = [venue.engine.instrument(name) for name in names or venue.engine.instruments]
+    infos = [symbol_info(one, floor.rule(one.symbol)) for one in listed]
+    infos = [info for info in infos if status in (None, info["status"])]
+    if not _permits_spot(params):
+        infos = []
+    if not params.flag("showPermissionSets", default=True):
+        infos = [info | {"permissionSets": []} for info in infos]
+    return exchange_info(infos, floor.exchange_rules, venue.settings.limits, wall_ms)
 
 
 def klines(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     """Return klines by opening time, the unfinished one included."""
     replay = venue.replay(params.symbol())
     timeframe = params.timeframe()
-    if params.optional("timeZone") not in (None, "0", "0:00", "00:00", "+00:00"):
-        raise Rejected(-1020, "This operation is not supported. (timeZone other than UTC)")
-    start_ms, end_ms = params.integer("startTime"), params.integer("endTime")
+    offset_ms, window = params.zone_offset_ms(), params.window()
     limit = params.limit(500, 1000)
     try:
         found = list(
             replay.tape.klines(
-                timeframe, replay.played, start_ms=start_ms, end_ms=end_ms, limit=limit
+                timeframe,
+                replay.played,
+                start_ms=window.start_ms,
+                end_ms=window.end_ms,
+                limit=limit,
+                offset_ms=offset_ms,
             )
         )
     except UsageError as error:
@@ -73,22 +92,49 @@ def trades(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     return [recent_trade(replay.tape.print_at(i)) for i in range(first, replay.played)]
 
 
-def aggregate_trades(venue: Venue, params: Parameters, wall_ms: int) -> Json:
-    """Return aggregates of prints: from a number on, from a time on, or the newest; oldest first."""
+def old_trades(venue: Venue, params: Parameters, wall_ms: int) -> Json:
+    """Return prints of the tape from a number on, or the newest; oldest first."""
     replay = venue.replay(params.symbol())
-    tape, limit = replay.tape, params.limit(500, 1000)
-    start_ms, end_ms, from_id = (params.integer(n) for n in ("startTime", "endTime", "fromId"))
-    if from_id is not None and (start_ms is not None or end_ms is not None):
+    from_id, limit = params.integer("fromId"), params.limit(500, 1000)
+    first = max(0, replay.played - limit)
+    if from_id is not None:
+        first = int(replay.tape.ids.searchsorted(from_id))
+    last = min(first + limit, replay.played)
+    return [recent_trade(replay.tape.print_at(i)) for i in range(first, last)]
+
+
+def aggregate_trades(venue: Venue, params: Parameters, wall_ms: int) -> Json:
+    """Return aggregates of prints: from a number on, in a window, or the newest; oldest first."""
+    replay = venue.replay(params.symbol())
+    tape = replay.tape
+    from_id, window, limit = params.integer("fromId"), params.window(), params.limit(500, 1000)
+    if from_id is not None and window.asked:
         raise Rejected(-1128, "Combination of optional parameters invalid.")
+    start_ms, end_ms = window.start_ms, window.end_ms
     played_ms = tape.time_ms[: replay.played]
     first, last = tape.aggregates_between(
         0 if start_ms is None else int(played_ms.searchsorted(start_ms)),
         replay.played if end_ms is None else int(played_ms.searchsorted(end_ms, side="right")),
     )
     first = first if from_id is None else max(first, from_id)
-    oldest_first = from_id is not None or start_ms is not None
+    oldest_first = from_id is not None or window.from_start
     chosen = range(first, last)[:limit] if oldest_first else range(first, last)[-limit:]
     return [aggregate_trade(tape, number) for number in chosen]
+
+
+def block_trades(venue: Venue, params: Parameters, wall_ms: int) -> Json:
+    """Return that nobody trades in blocks here."""
+    venue.replay(params.symbol())
+    params.integer("fromId")
+    params.limit(500, 1000)
+    return []
+
+
+def reference_price(venue: Venue, params: Parameters, wall_ms: int) -> Json:
+    """Refuse, as Binance does for a symbol that never had a reference price."""
+    venue.replay(params.symbol())
+    params.symbol_status()
+    raise Rejected(-2043, "This symbol doesn't have a reference price.")
 
 
 def average_price(venue: Venue, params: Parameters, wall_ms: int) -> Json:
@@ -103,29 +149,24 @@ def average_price(venue: Venue, params: Parameters, wall_ms: int) -> Json:
 
 def price_ticker(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     """Return the last price of one symbol, or of several as a list."""
-    return _each(venue, params, _last_price)
+    return each(venue, params, partial(_last_price, venue))
 
 
 def book_ticker(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     """Return the best bid and ask of one symbol, or of several as a list."""
-    return _each(venue, params, _best)
+    return each(venue, params, partial(_best, venue))
 
 
-def day_ticker(venue: Venue, params: Parameters, wall_ms: int) -> Json:
-    """Return the statistics of the last 24 hours of market time."""
-    return _each(venue, params, _day)
-
-
-def _asked(venue: Venue, params: Parameters) -> list[Instrument]:
-    names = params.symbols()
-    if names is None:
-        return list(venue.engine.instruments.values())
-    return [venue.engine.instrument(name) for name in names]
-
-
-def _each(venue: Venue, params: Parameters, one: Callable[[Venue, str], Object]) -> Json:
-    answers: list[Json] = [one(venue, instrument.symbol) for instrument in _asked(venue, params)]
-    return answers[0] if "symbol" in params else answers
+def _permits_spot(params: Parameters) -> bool:
+    """Whether the permissions asked for, one or a JSON list of them, hold SPOT."""
+    sent = params.optional("permissions")
+    if sent is None or not sent.startswith("["):
+        return sent in (None, "SPOT")
+    try:
+        names = json.loads(sent)
+    except ValueError:
+        raise Rejected(-1135, "JSON sent for parameter 'permissions' is not valid") from None
+    return "SPOT" in names
 
 
 def _last_price(venue: Venue, symbol: str) -> Object:
@@ -140,32 +181,4 @@ def _best(venue: Venue, symbol: str) -> Object:
         "bidQty": bid[1],
         "askPrice": ask[0],
         "askQty": ask[1],
-    }
-
-
-def _day(venue: Venue, symbol: str) -> Object:
-    day = statistics(venue, symbol, DAY_MS)
-    bid, ask = best_quote(venue, symbol)
-    return {
-        "symbol": symbol,
-        "priceChange": from_e8(day.change_e8),
-        "priceChangePercent": day.change_percent,
-        "weightedAvgPrice": from_e8(day.average_e8),
-        "prevClosePrice": from_e8(day.before_e8),
-        "lastPrice": from_e8(day.last_e8),
-        "lastQty": from_e8(day.last_quantity_e8),
-        "bidPrice": bid[0],
-        "bidQty": bid[1],
-        "askPrice": ask[0],
-        "askQty": ask[1],
-        "openPrice": from_e8(day.open_e8),
-        "highPrice": from_e8(day.high_e8),
-        "lowPrice": from_e8(day.low_e8),
-        "volume": from_e8(day.volume_e8),
-        "quoteVolume": from_e8(day.quote_e8),
-        "openTime": day.open_ms,
-        "closeTime": day.close_ms,
-        "firstId": day.first_id,
-        "lastId": day.last_id,
-        "count": day.count,
     }

@@ -8,15 +8,16 @@ from contextlib import suppress
 from aiohttp import web
 
 from bridge.local_exchange.accounts import Account
-from bridge.local_exchange.endpoints import BY_ROUTE, RETIRED, Endpoint
+from bridge.local_exchange.endpoint import Endpoint
+from bridge.local_exchange.endpoints import BY_ROUTE, RETIRED
 from bridge.local_exchange.exchange import Caller, Exchange, http_status, operate
 from bridge.local_exchange.faults import PAGE, Do, Fault, When
 from bridge.local_exchange.limits import LimitExceeded
 from bridge.local_exchange.parameters import parse_query
+from bridge.local_exchange.refusals import as_json
 from bridge.local_exchange.security import rest_payload
 from bridge.local_exchange.shapes import Json
 from bridge.local_exchange.unbuilt import UNBUILT
-from bridge.local_exchange.wallet import WALLET_BY_ROUTE
 from bridge.local_exchange.wire import encode
 from workbench.execution.orders import Rejected
 
@@ -77,8 +78,7 @@ class Rest:
     def _respond(self, request: web.Request, body: bytes) -> web.Response:
         if request.path.startswith(RETIRED):
             return web.Response(status=410, text=GONE, content_type="text/html")
-        route = (request.method, request.path)
-        endpoint = BY_ROUTE.get(route) or WALLET_BY_ROUTE.get(route)
+        endpoint = BY_ROUTE.get((request.method, request.path))
         wall_ms = self._exchange.clock.wall_ms()
         if endpoint is None:
             if (request.method, request.path) in UNBUILT:
@@ -108,7 +108,7 @@ class Rest:
         return operate(self._exchange, endpoint, params, caller)
 
     def _refused(self, refusal: Rejected, wall_ms: int) -> web.Response:
-        response = _json({"code": refusal.code, "msg": refusal.message}, http_status(refusal))
+        response = _json(as_json(refusal), http_status(refusal))
         if isinstance(refusal, LimitExceeded):
             response.headers["Retry-After"] = str(refusal.retry_after_s(wall_ms))
         self._stamp(response, wall_ms, None)

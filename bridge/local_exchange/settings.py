@@ -69,6 +69,7 @@ class Settings:
     accounts: int = 1
     key_kinds: tuple[KeyKind, ...] = (KeyKind.HMAC,)
     limits: LimitRules = field(default_factory=LimitRules)
+    bnb_fees: bool = False  # commissions are paid in BNB where there is enough
     lenient: bool = False  # session.logon with any key
     keys_file: Path | None = None
     permissions: Permissions = TRADE_ONLY

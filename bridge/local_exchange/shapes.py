@@ -1,20 +1,26 @@
-"""The JSON shapes of orders, trades, balances and klines, field for field as Binance sends them."""
+"""The JSON shapes of orders, lists, trades and balances, field for field as Binance sends them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from workbench.execution.matching.balances import Balance
 from workbench.execution.matching.tape import Kline, Print, Tape
-from workbench.execution.orders import Execution, Order, OrderResult, OrderStatus
+from workbench.execution.order_lists import OrderList
+from workbench.execution.orders import (
+    CONDITIONAL,
+    Amendment,
+    Execution,
+    Order,
+    PreventedMatch,
+    Report,
+)
 from workbench.market.instruments import Instrument, from_e8
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Object: TypeAlias = dict[str, Json]
 
-NO_LIST = -1
-STP = "NONE"
 ZERO = from_e8(0)
 
 
@@ -31,30 +37,53 @@ def order_body(order: Order, instrument: Instrument) -> Object:
         "type": order.order_type,
         "side": order.side,
     }
+    if order.order_type in CONDITIONAL:
+        body["stopPrice"] = from_e8(order.stop_ticks * instrument.tick_e8)
     return body
 
 
-def order_ack(order: Order, now_ms: int) -> Object:
+def conditional_fields(order: Order, instrument: Instrument) -> Object:
+    """Return the fields that only some orders have."""
+    found: Object = {}
+    if order.prevented_lots:
+        found["preventedMatchId"] = order.prevented_match_id
+        found["preventedQuantity"] = from_e8(order.prevented_lots * instrument.step_e8)
+    if order.strategy_id is not None:
+        found["strategyId"] = order.strategy_id
+    if order.strategy_type is not None:
+        found["strategyType"] = order.strategy_type
+    if order.trailing_bips:
+        found["trailingDelta"] = order.trailing_bips
+        found["trailingTime"] = order.trailing_ms
+    if order.expiry_reason:
+        found["expiryReason"] = order.expiry_reason
+    return found
+
+
+def order_ack(order: Order) -> Object:
     """Return the ACK answer to a new order."""
     return {
         "symbol": order.symbol,
         "orderId": order.order_id,
-        "orderListId": NO_LIST,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_order_id,
-        "transactTime": now_ms,
+        "transactTime": order.updated_ms,
     }
 
 
-def order_result(order: Order, instrument: Instrument, now_ms: int) -> Object:
+def order_result(order: Order, instrument: Instrument) -> Object:
     """Return the RESULT answer to a new order."""
-    answer = order_ack(order, now_ms) | order_body(order, instrument)
-    answer |= {"workingTime": order.created_ms, "selfTradePreventionMode": STP}
-    return answer | _expiry(order)
+    answer = order_ack(order) | order_body(order, instrument)
+    answer["workingTime"] = order.working_ms
+    answer["selfTradePreventionMode"] = order.self_trade
+    return answer | conditional_fields(order, instrument)
 
 
-def order_full(result: OrderResult, instrument: Instrument, now_ms: int) -> Object:
-    """Return the FULL answer to a new order: RESULT and its fills."""
-    fills: list[Json] = [
+def order_full(order: Order, instrument: Instrument, reports: Sequence[Report]) -> Object:
+    """Return the FULL answer to a new order: RESULT, its fills, and the matches it prevented."""
+    fills = [one.execution for one in reports if one.execution and _of(one.execution, order)]
+    answer = order_result(order, instrument)
+    answer["fills"] = [
         {
             "price": from_e8(fill.price_ticks * instrument.tick_e8),
             "qty": from_e8(fill.lots * instrument.step_e8),
@@ -62,9 +91,18 @@ def order_full(result: OrderResult, instrument: Instrument, now_ms: int) -> Obje
             "commissionAsset": fill.commission_asset,
             "tradeId": fill.trade_id,
         }
-        for fill in result.executions
+        for fill in fills
     ]
-    return order_result(result.order, instrument, now_ms) | {"fills": fills}
+    met = {one.prevented.match_id: one.prevented for one in reports if one.prevented}
+    if met:
+        matches: list[Json] = []
+        for match in met.values():
+            whole = prevented_match(match, instrument)
+            names = ("preventedMatchId", "makerOrderId", "price")
+            lots = ("takerPreventedQuantity", "makerPreventedQuantity")
+            matches.append({name: whole[name] for name in (*names, *lots) if name in whole})
+        answer["preventedMatches"] = matches
+    return answer
 
 
 def order_canceled(order: Order, instrument: Instrument, cancel_id: str) -> Object:
@@ -73,11 +111,12 @@ def order_canceled(order: Order, instrument: Instrument, cancel_id: str) -> Obje
         "symbol": order.symbol,
         "origClientOrderId": order.client_order_id,
         "orderId": order.order_id,
-        "orderListId": NO_LIST,
+        "orderListId": order.list_id,
         "clientOrderId": cancel_id,
         "transactTime": order.updated_ms,
     }
-    return head | order_body(order, instrument) | {"selfTradePreventionMode": STP}
+    mode: Object = {"selfTradePreventionMode": order.self_trade}
+    return head | order_body(order, instrument) | mode | conditional_fields(order, instrument)
 
 
 def order_queried(order: Order, instrument: Instrument) -> Object:
@@ -85,28 +124,105 @@ def order_queried(order: Order, instrument: Instrument) -> Object:
     head: Object = {
         "symbol": order.symbol,
         "orderId": order.order_id,
-        "orderListId": NO_LIST,
+        "orderListId": order.list_id,
         "clientOrderId": order.client_order_id,
     }
     tail: Object = {
-        "stopPrice": ZERO,
+        "stopPrice": from_e8(order.stop_ticks * instrument.tick_e8),
         "icebergQty": ZERO,
         "time": order.created_ms,
         "updateTime": order.updated_ms,
-        "isWorking": True,
-        "workingTime": order.created_ms,
-        "selfTradePreventionMode": STP,
+        "isWorking": order.is_working,
+        "workingTime": order.working_ms,
+        "selfTradePreventionMode": order.self_trade,
     }
-    return head | order_body(order, instrument) | tail | _expiry(order)
+    return head | order_body(order, instrument) | tail | conditional_fields(order, instrument)
 
 
-def my_trade(fill: Execution, instrument: Instrument) -> Object:
+def order_amended(order: Order, instrument: Instrument, old_client_id: str) -> Object:
+    """Return an order as the answer to its amendment shows it, with field names of its own."""
+    body = order_body(order, instrument)
+    amended: Object = {
+        "symbol": order.symbol,
+        "orderId": order.order_id,
+        "orderListId": order.list_id,
+        "origClientOrderId": old_client_id,
+        "clientOrderId": order.client_order_id,
+        "price": body["price"],
+        "qty": body["origQty"],
+        "executedQty": body["executedQty"],
+        "preventedQty": from_e8(order.prevented_lots * instrument.step_e8),
+        "quoteOrderQty": body["origQuoteOrderQty"],
+        "cumulativeQuoteQty": body["cummulativeQuoteQty"],
+        **{name: body[name] for name in ("status", "timeInForce", "type", "side")},
+        "selfTradePreventionMode": order.self_trade,
+    }
+    if order.is_working:
+        amended["workingTime"] = order.working_ms
+    if "stopPrice" in body:
+        amended["stopPrice"] = body["stopPrice"]
+    return amended | conditional_fields(order, instrument)
+
+
+def amendment(one: Amendment, symbol: str, instrument: Instrument) -> Object:
+    """Return a change of an order as order/amendments shows it."""
+    return {
+        "symbol": symbol,
+        "orderId": one.order_id,
+        "executionId": one.number,
+        "origClientOrderId": one.old_client_id,
+        "newClientOrderId": one.new_client_id,
+        "origQty": from_e8(one.old_lots * instrument.step_e8),
+        "newQty": from_e8(one.new_lots * instrument.step_e8),
+        "time": one.time_ms,
+    }
+
+
+def order_list(found: OrderList) -> Object:
+    """Return a list and the names of its orders."""
+    orders: list[Json] = [
+        {"symbol": found.symbol, "orderId": number, "clientOrderId": name}
+        for number, name in found.orders
+    ]
+    return {
+        "orderListId": found.list_id,
+        "contingencyType": found.contingency,
+        "listStatusType": found.step,
+        "listOrderStatus": found.status,
+        "listClientOrderId": found.client_list_id,
+        "transactionTime": found.time_ms,
+        "symbol": found.symbol,
+        "orders": orders,
+    }
+
+
+def prevented_match(match: PreventedMatch, instrument: Instrument) -> Object:
+    """Return a trade with oneself that did not happen."""
+    answer: Object = {
+        "symbol": match.symbol,
+        "preventedMatchId": match.match_id,
+        "takerOrderId": match.taker_id,
+        "makerSymbol": match.symbol,
+        "makerOrderId": match.maker_id,
+        "tradeGroupId": 1,
+        "selfTradePreventionMode": match.mode,
+        "price": from_e8(match.price_ticks * instrument.tick_e8),
+        "transactTime": match.time_ms,
+    }
+    if match.taker_lots:
+        answer["takerPreventedQuantity"] = from_e8(match.taker_lots * instrument.step_e8)
+    if match.maker_lots:
+        answer["makerPreventedQuantity"] = from_e8(match.maker_lots * instrument.step_e8)
+    return answer
+
+
+def my_trade(fill: Execution, list_id: int, instrument: Instrument) -> Object:
     """Return a user's own trade as myTrades shows it."""
     return {
         "symbol": fill.symbol,
         "id": fill.trade_id,
         "orderId": fill.order_id,
-        "orderListId": NO_LIST,
+        "orderListId": list_id,
         "price": from_e8(fill.price_ticks * instrument.tick_e8),
         "qty": from_e8(fill.lots * instrument.step_e8),
         "quoteQty": from_e8(fill.quote_e8),
@@ -146,6 +262,19 @@ def kline_row(kline: Kline) -> list[Json]:
     ]
 
 
+def recent_trade(one: Print) -> Object:
+    """Return a print as GET trades shows it."""
+    return {
+        "id": one.trade_id,
+        "price": from_e8(one.price_e8),
+        "qty": from_e8(one.quantity_e8),
+        "quoteQty": from_e8(one.quote_e8),
+        "time": one.time_ms,
+        "isBuyerMaker": one.seller_takes,
+        "isBestMatch": True,
+    }
+
+
 def aggregate_trade(tape: Tape, number: int) -> Object:
     """Return the prints that one taker made at one price, as GET aggTrades shows them."""
     index = int(tape.aggregates[number])
@@ -162,20 +291,5 @@ def aggregate_trade(tape: Tape, number: int) -> Object:
     }
 
 
-def recent_trade(one: Print) -> Object:
-    """Return a print as GET trades shows it."""
-    return {
-        "id": one.trade_id,
-        "price": from_e8(one.price_e8),
-        "qty": from_e8(one.quantity_e8),
-        "quoteQty": from_e8(one.quote_e8),
-        "time": one.time_ms,
-        "isBuyerMaker": one.seller_takes,
-        "isBestMatch": True,
-    }
-
-
-def _expiry(order: Order) -> Object:
-    if order.status is not OrderStatus.EXPIRED or not order.expiry_reason:
-        return {}
-    return {"expiryReason": order.expiry_reason}
+def _of(fill: Execution, order: Order) -> bool:
+    return fill.order_id == order.order_id

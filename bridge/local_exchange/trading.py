@@ -1,22 +1,22 @@
-"""What an account may do: place, query and cancel orders, and read its own books."""
+"""Placing, testing, cancelling, replacing and amending orders, one by one."""
 
 from __future__ import annotations
 
 from bridge.local_exchange.accounts import Account
-from bridge.local_exchange.parameters import Parameters, missing
+from bridge.local_exchange.order_forms import both_empty, read_order
+from bridge.local_exchange.parameters import Parameters
+from bridge.local_exchange.refusals import ReplaceFailed, as_json
 from bridge.local_exchange.shapes import (
     Json,
     Object,
-    balances,
-    my_trade,
     order_ack,
+    order_amended,
     order_canceled,
     order_full,
-    order_queried,
+    order_list,
     order_result,
 )
 from bridge.local_exchange.venue import Venue
-from workbench.execution.matching.balances import Balance
 from workbench.execution.orders import (
     NewOrder,
     Order,
@@ -24,300 +24,163 @@ from workbench.execution.orders import (
     OrderStatus,
     OrderType,
     Rejected,
-    Side,
-    TimeInForce,
 )
 from workbench.market.instruments import from_e8
 
-UNBUILT_TYPES = frozenset(
-    {"LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"}
-)
+KINDS = ("ACK", "RESULT", "FULL")
+TOLD_IN_FULL = frozenset({OrderType.MARKET, OrderType.LIMIT})
+UNKNOWN = Rejected(-2011, "Unknown order sent.")
 
 
 def new_order(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Place an order and answer ACK, RESULT or FULL, the last unless asked otherwise."""
-    detail = _answer_kind(params)
-    result = venue.place(read_order(params, account))
-    return _placed(venue, result, detail)
+    """Place an order; MARKET and LIMIT answer FULL and the others ACK, unless asked otherwise."""
+    new = read_order(params, account.name)
+    kind = answer_kind(params, new)
+    return _placed(venue, venue.place(new), kind)
 
 
 def test_order(venue: Venue, params: Parameters, account: Account) -> Json:
     """Check an order as if it were placed; answer its commission rates where asked."""
-    _answer_kind(params)
-    venue.engine.check(read_order(params, account))
-    if params.optional("computeCommissionRates") != "true":
+    new = read_order(params, account.name)
+    answer_kind(params, new)
+    asks = params.flag("computeCommissionRates")
+    venue.engine.check(new)
+    if not asks:
         return {}
-    rates, none = _rates(venue), _no_rates()
+    rates, none = standard_rates(venue), no_rates()
     return {
         "standardCommissionForOrder": {name: rates[name] for name in ("maker", "taker")},
         "specialCommissionForOrder": {name: none[name] for name in ("maker", "taker")},
         "taxCommissionForOrder": {name: none[name] for name in ("maker", "taker")},
-        "discount": _discount(),
+        "discount": discount(venue, account),
     }
 
 
-def query_order(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Return one order by orderId or origClientOrderId; -2013 for one that is not the account's."""
-    order = _wanted(venue, params, account)
-    if order is None:
-        raise Rejected(-2013, "Order does not exist.")
-    return order_queried(order, venue.engine.instrument(order.symbol))
-
-
 def cancel_order(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Cancel one open order; -2011 for one that is not open."""
-    order = _wanted(venue, params, account)
-    if order is None or not order.is_open:
-        raise Rejected(-2011, "Unknown order sent.")
-    _check_restrictions(params.optional("cancelRestrictions"), order)
-    return _cancel(venue, account, order, params.client_id("newClientOrderId"))
+    """Cancel one open order, and its list; -2011 for one that is not open."""
+    order = _cancellable(venue, params, account, "orderId", "origClientOrderId")
+    return cancel(venue, account, order, params.client_id("newClientOrderId"))
 
 
 def cancel_open_orders(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Cancel every open order of a symbol; -2011 where there is none."""
+    """Cancel every open order of a symbol, and every list; -2011 where there is none."""
     symbol = params.symbol()
     venue.engine.instrument(symbol)
     found = venue.engine.open_orders(account.name, symbol)
     if not found:
-        raise Rejected(-2011, "Unknown order sent.")
-    return [_cancel(venue, account, order, None) for order in found]
+        raise UNKNOWN
+    name = venue.identifier("cancel", "all", found[0].order_id, len(found))
+    alone = [cancel(venue, account, order, name) for order in found if order.list_id < 0]
+    lists = dict.fromkeys(order.list_id for order in found if order.list_id >= 0)
+    return [*alone, *(cancel_list(venue, account, number, name) for number in lists)]
 
 
-def open_orders(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Return the account's open orders, of one symbol or of all."""
-    symbol = params.symbol() if "symbol" in params else None
-    if symbol:
-        venue.engine.instrument(symbol)
-    found = venue.engine.open_orders(account.name, symbol)
-    return [order_queried(order, venue.engine.instrument(order.symbol)) for order in found]
-
-
-def all_orders(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Return the account's orders of a symbol: from `orderId` on, in a window, or the newest."""
-    symbol = params.symbol()
-    instrument = venue.engine.instrument(symbol)
-    from_id, window = params.integer("orderId"), _window(params)
-    found = [
-        order
-        for order in venue.engine.orders.values()
-        if (order.account, order.symbol) == (account.name, symbol)
-        and order.order_id >= (from_id or 0)
-        and window[0] <= order.created_ms <= window[1]
-    ]
-    limit = params.limit(500, 1000)
-    oldest_first = from_id is not None or "startTime" in params
-    return [
-        order_queried(order, instrument)
-        for order in (found[:limit] if oldest_first else found[-limit:])
-    ]
-
-
-def my_trades(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Return the account's fills of a symbol: of one order, from an id, in a window, or the newest."""
-    symbol = params.symbol()
-    instrument = venue.engine.instrument(symbol)
-    order_id, from_id, window = params.integer("orderId"), params.integer("fromId"), _window(params)
-    if from_id is not None and ("startTime" in params or "endTime" in params):
-        raise Rejected(-1128, "Combination of optional parameters invalid.")
-    found = [
-        fill
-        for fill in venue.engine.executions
-        if (fill.account, fill.symbol) == (account.name, symbol)
-        and order_id in (None, fill.order_id)
-        and fill.trade_id >= (from_id or 0)
-        and window[0] <= fill.time_ms <= window[1]
-    ]
-    limit = params.limit(500, 1000)
-    oldest_first = from_id is not None or "startTime" in params
-    return [
-        my_trade(fill, instrument) for fill in (found[:limit] if oldest_first else found[-limit:])
-    ]
-
-
-def account_information(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Return rates, permissions and balances."""
-    held = venue.engine.balances(account.name)
-    assets = _assets(venue)
-    if params.optional("omitZeroBalances") == "true":
-        assets = [name for name in assets if name in held and _any(held[name])]
-    whole_bps = round(venue.settings.fee_bps)
-    return {
-        "makerCommission": whole_bps,
-        "takerCommission": whole_bps,
-        "buyerCommission": 0,
-        "sellerCommission": 0,
-        "commissionRates": _rates(venue),
-        "canTrade": True,
-        "canWithdraw": False,
-        "canDeposit": False,
-        "brokered": False,
-        "requireSelfTradePrevention": False,
-        "preventSor": False,
-        "updateTime": _last_change(venue, account),
-        "accountType": "SPOT",
-        "balances": balances(held, assets),
-        "permissions": ["SPOT"],
-        "uid": account.uid,
-    }
-
-
-def commission(venue: Venue, params: Parameters, account: Account) -> Json:
-    """Return the commission rates of a symbol."""
-    symbol = params.symbol()
-    venue.engine.instrument(symbol)
-    return {
-        "symbol": symbol,
-        "standardCommission": _rates(venue),
-        "specialCommission": _no_rates(),
-        "taxCommission": _no_rates(),
-        "discount": _discount(),
-    }
-
-
-def read_order(params: Parameters, account: Account) -> NewOrder:
-    """Return the order that a request describes, or the refusal of its parameters."""
-    symbol = params.symbol()
-    side = params.text("side")
-    if side not in Side.__members__:
-        raise Rejected(-1117, "Invalid side.")
-    kind = params.text("type")
-    if kind in UNBUILT_TYPES:
-        raise Rejected(-1020, f"This operation is not supported. (type {kind} is not built yet)")
-    if kind not in OrderType.__members__:
-        raise Rejected(-1116, "Invalid orderType.")
-    mode = params.optional("selfTradePreventionMode")
-    if mode not in (None, "NONE"):
-        raise Rejected(
-            -1013, "This symbol does not allow the specified self-trade prevention mode."
+def cancel_replace(venue: Venue, params: Parameters, account: Account) -> Json:
+    """Cancel an order and place another; what only one half of it did is told with 409."""
+    stops = _mode(params) == "STOP_ON_FAILURE"
+    new = read_order(params, account.name)
+    kind = answer_kind(params, new)
+    _check_cancel_parameters(params)
+    venue.engine.check_form(new)  # filters come before either half
+    canceled, was_canceled = _tried_cancel(venue, params, account)
+    if stops and not was_canceled:
+        raise ReplaceFailed(
+            "FAILURE", "NOT_ATTEMPTED", {"cancelResponse": canceled, "newOrderResponse": None}
         )
-    client_id = params.client_id("newClientOrderId") or ""
-    read = _read_limit if kind == OrderType.LIMIT else _read_market
-    return read(params, account.name, symbol, Side(side), client_id)
+    try:
+        placed = _placed(venue, venue.place(new), kind)
+    except Rejected as refusal:
+        answers: Object = {"cancelResponse": canceled, "newOrderResponse": as_json(refusal)}
+        raise ReplaceFailed("SUCCESS" if was_canceled else "FAILURE", "FAILURE", answers) from None
+    answers = {"cancelResponse": canceled, "newOrderResponse": placed}
+    if not was_canceled:
+        raise ReplaceFailed("FAILURE", "SUCCESS", answers)
+    return {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS", **answers}
 
 
-def _read_limit(
-    params: Parameters, account: str, symbol: str, side: Side, client_id: str
-) -> NewOrder:
-    tif = params.text("timeInForce")
-    if tif not in TimeInForce.__members__:
-        raise Rejected(-1115, "Invalid timeInForce.")
-    _refuse(params, "quoteOrderQty", "stopPrice", "trailingDelta")
-    if "icebergQty" in params:
-        raise Rejected(-1020, "This operation is not supported. (icebergs are not built yet)")
-    return NewOrder(
-        account,
-        symbol,
-        side,
-        OrderType.LIMIT,
-        quantity_e8=params.amount("quantity"),
-        price_e8=params.amount("price"),
-        time_in_force=TimeInForce(tif),
-        client_order_id=client_id,
+def cancel_beyond_limit(
+    venue: Venue, params: Parameters, account: Account, limit: Rejected
+) -> None:
+    """Raise the answer of a cancel-replace whose new order is one too many."""
+    mode = params.choice("orderRateLimitExceededMode", ("DO_NOTHING", "CANCEL_ONLY"), "DO_NOTHING")
+    if mode == "DO_NOTHING":
+        raise limit
+    _mode(params)
+    read_order(params, account.name)
+    _check_cancel_parameters(params)
+    canceled, was_canceled = _tried_cancel(venue, params, account)
+    answers: Object = {"cancelResponse": canceled, "newOrderResponse": as_json(limit)}
+    raise ReplaceFailed("SUCCESS" if was_canceled else "FAILURE", "FAILURE", answers)
+
+
+def amend_order(venue: Venue, params: Parameters, account: Account) -> Json:
+    """Take lots off an open order, which keeps its place."""
+    order = find(venue, params, account, "orderId", "origClientOrderId")
+    if order is None or not order.is_open:
+        raise Rejected(-2038, "Unknown order sent.")
+    quantity_e8 = params.amount("newQty")
+    name = params.client_id("newClientOrderId") or venue.identifier(
+        "amend", order.order_id, len(venue.engine.floor.amendments[order.order_id])
     )
-
-
-def _read_market(
-    params: Parameters, account: str, symbol: str, side: Side, client_id: str
-) -> NewOrder:
-    _refuse(params, "timeInForce", "price", "stopPrice", "trailingDelta", "icebergQty")
-    if "quantity" not in params and "quoteOrderQty" not in params:
-        raise Rejected(
-            -1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!"
-        )
-    if "quantity" in params:
-        _refuse(params, "quoteOrderQty")
-        quantity_e8, quote_e8 = params.amount("quantity"), 0
-    else:
-        quantity_e8, quote_e8 = 0, params.amount("quoteOrderQty")
-        if not quote_e8:
-            raise Rejected(-1013, "Invalid quantity.")
-    return NewOrder(
-        account,
-        symbol,
-        side,
-        OrderType.MARKET,
-        quantity_e8=quantity_e8,
-        quote_e8=quote_e8,
-        client_order_id=client_id,
-    )
-
-
-def _refuse(params: Parameters, *names: str) -> None:
-    for name in names:
-        if name in params:
-            raise Rejected(-1106, f"Parameter '{name}' sent when not required.")
-
-
-def _answer_kind(params: Parameters) -> str:
-    kind = params.optional("newOrderRespType") or "FULL"
-    if kind not in ("ACK", "RESULT", "FULL"):
-        raise missing("newOrderRespType")
-    return kind
-
-
-def _placed(venue: Venue, result: OrderResult, detail: str) -> Object:
-    instrument = venue.engine.instrument(result.order.symbol)
-    now_ms = result.order.updated_ms
-    if detail == "ACK":
-        return order_ack(result.order, now_ms)
-    if detail == "RESULT":
-        return order_result(result.order, instrument, now_ms)
-    return order_full(result, instrument, now_ms)
-
-
-def _wanted(venue: Venue, params: Parameters, account: Account) -> Order | None:
-    symbol = params.symbol()
-    venue.engine.instrument(symbol)
-    order_id, client_id = params.integer("orderId"), params.client_id("origClientOrderId")
-    if order_id is None and client_id is None:
-        raise Rejected(
-            -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
-        )
-    return venue.engine.find(account.name, symbol, order_id=order_id, client_order_id=client_id)
-
-
-def _check_restrictions(restriction: str | None, order: Order) -> None:
-    allowed = {
-        None: order.status,
-        "ONLY_NEW": OrderStatus.NEW,
-        "ONLY_PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
+    done = venue.amend(order, quantity_e8, name)
+    instrument = venue.engine.instrument(order.symbol)
+    answer: Object = {
+        "transactTime": done.order.updated_ms,
+        "executionId": done.amendment.number,
+        "amendedOrder": order_amended(done.order, instrument, order.client_order_id),
     }
-    if restriction not in allowed:
-        raise Rejected(-1145, "Invalid cancelRestrictions")
-    if order.status is not allowed[restriction]:
-        raise Rejected(-2011, "Order was not canceled due to cancel restrictions.")
+    if order.list_id >= 0:
+        whole = order_list(venue.engine.floor.lists[order.list_id])
+        hidden = ("listStatusType", "transactionTime")
+        answer["listStatus"] = {k: v for k, v in whole.items() if k not in hidden}
+    return answer
 
 
-def _cancel(venue: Venue, account: Account, order: Order, cancel_id: str | None) -> Object:
+def cancel(venue: Venue, account: Account, order: Order, cancel_id: str | None) -> Object:
+    """Cancel one order and return the answer to that."""
     name = cancel_id or venue.identifier("cancel", order.order_id)
     result = venue.cancel(account, order.symbol, order.order_id, name)
     return order_canceled(result.order, venue.engine.instrument(order.symbol), name)
 
 
-def _window(params: Parameters) -> tuple[int, int]:
-    start, end = params.integer("startTime"), params.integer("endTime")
-    return start or 0, 2**63 if end is None else end
+def cancel_list(venue: Venue, account: Account, number: int, cancel_id: str) -> Object:
+    """Cancel what is still open of a list and return the answer to that."""
+    done = venue.cancel_list(account, number, cancel_id)
+    reports: list[Json] = [
+        order_canceled(order, venue.engine.instrument(order.symbol), cancel_id)
+        for order in done.orders
+    ]
+    return order_list(done.order_list) | {"orderReports": reports}
 
 
-def _assets(venue: Venue) -> list[str]:
-    names = [asset for asset, _ in venue.settings.balances]
-    for one in venue.engine.instruments.values():
-        names += [one.base, one.quote]
-    return sorted(set(names))
+def answer_kind(params: Parameters, new: NewOrder | None = None) -> str:
+    """Return how much a client wants to hear of what it placed."""
+    usual = "FULL" if new and new.order_type in TOLD_IN_FULL else "ACK"
+    return params.choice("newOrderRespType", KINDS, usual if new else "RESULT")
 
 
-def _any(balance: Balance) -> bool:
-    return bool(balance.free_e8 or balance.locked_e8)
+def find(
+    venue: Venue, params: Parameters, account: Account, number: str, name: str
+) -> Order | None:
+    """Return the account's order by number or client id; -2039 where both do not agree."""
+    symbol = params.symbol()
+    venue.engine.instrument(symbol)
+    order_id, client_id = params.integer(number), params.client_id(name)
+    if order_id is None and client_id is None:
+        raise both_empty(name, number)
+    order = venue.engine.find(
+        account.name,
+        symbol,
+        order_id=order_id,
+        client_order_id=client_id if order_id is None else None,
+    )
+    if order is not None and client_id not in (None, order.client_order_id):
+        raise Rejected(-2039, "Client order ID is not correct for this order ID.")
+    return order
 
 
-def _last_change(venue: Venue, account: Account) -> int:
-    for order in reversed(venue.engine.orders.values()):
-        if order.account == account.name:
-            return order.updated_ms
-    return venue.now_ms
-
-
-def _rates(venue: Venue) -> Object:
+def standard_rates(venue: Venue) -> Object:
+    """Return the commission rates of everybody."""
     return {
         "maker": from_e8(venue.engine.maker_rate_e8),
         "taker": from_e8(venue.engine.taker_rate_e8),
@@ -326,14 +189,77 @@ def _rates(venue: Venue) -> Object:
     }
 
 
-def _no_rates() -> Object:
+def no_rates() -> Object:
+    """Return the rates of commissions that this exchange does not take."""
     return {name: from_e8(0) for name in ("maker", "taker", "buyer", "seller")}
 
 
-def _discount() -> Object:
+def discount(venue: Venue, account: Account) -> Object:
+    """Return whether the account pays commissions in BNB, and how much less that is."""
+    pays = account.name in venue.engine.clearing.pays_in_bnb
     return {
-        "enabledForAccount": False,
-        "enabledForSymbol": False,
+        "enabledForAccount": pays,
+        "enabledForSymbol": True,
         "discountAsset": "BNB",
-        "discount": from_e8(0),
+        "discount": "0.25000000",
     }
+
+
+def _placed(venue: Venue, result: OrderResult, kind: str) -> Object:
+    instrument = venue.engine.instrument(result.order.symbol)
+    if kind == "ACK":
+        return order_ack(result.order)
+    if kind == "RESULT":
+        return order_result(result.order, instrument)
+    return order_full(result.order, instrument, result.reports)
+
+
+def _cancellable(
+    venue: Venue, params: Parameters, account: Account, number: str, name: str
+) -> Order:
+    order = find(venue, params, account, number, name)
+    restriction = params.optional("cancelRestrictions")
+    if order is None or not order.is_open:
+        _check_restriction(restriction)
+        raise UNKNOWN
+    allowed = _check_restriction(restriction)
+    if allowed and order.status is not allowed:
+        raise Rejected(-2011, "Order was not canceled due to cancel restrictions.")
+    return order
+
+
+def _check_restriction(restriction: str | None) -> OrderStatus | None:
+    """Return the only status that may be cancelled, None where any may."""
+    allowed = {
+        None: None,
+        "ONLY_NEW": OrderStatus.NEW,
+        "ONLY_PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
+    }
+    if restriction not in allowed:
+        raise Rejected(-1145, "Invalid cancelRestrictions")
+    return allowed[restriction]
+
+
+def _mode(params: Parameters) -> str:
+    return params.choice("cancelReplaceMode", ("STOP_ON_FAILURE", "ALLOW_FAILURE"))
+
+
+def _check_cancel_parameters(params: Parameters) -> None:
+    number, name = "cancelOrderId", "cancelOrigClientOrderId"
+    if number not in params and name not in params:
+        raise both_empty(name, number)
+    params.integer(number)
+    params.client_id(name)
+    params.client_id("cancelNewClientOrderId")
+    _check_restriction(params.optional("cancelRestrictions"))
+    params.choice("orderRateLimitExceededMode", ("DO_NOTHING", "CANCEL_ONLY"), "DO_NOTHING")
+
+
+def _tried_cancel(venue: Venue, params: Parameters, account: Account) -> tuple[Object, bool]:
+    """Return the answer to the cancelling half, and whether it succeeded."""
+    try:
+        order = _cancellable(venue, params, account, "cancelOrderId", "cancelOrigClientOrderId")
+        done = cancel(venue, account, order, params.client_id("cancelNewClientOrderId"))
+    except Rejected as refusal:
+        return as_json(refusal), False
+    return done, True

@@ -14,9 +14,12 @@ from typing import Protocol
 from bridge.local_exchange.accounts import Account, Accounts
 from bridge.local_exchange.replay import Played, Replay
 from bridge.local_exchange.settings import Settings
+from workbench.execution.filters import USUAL
+from workbench.execution.matching.amending import Amended
 from workbench.execution.matching.engine import MatchingEngine
+from workbench.execution.matching.listing import ListResult
 from workbench.execution.matching.tape import Tape
-from workbench.execution.orders import NewOrder, OrderResult, Report
+from workbench.execution.orders import NewList, NewOrder, Order, OrderResult, Report
 from workbench.market.instruments import Instrument
 
 RATE_PER_BPS_E8 = 10_000
@@ -138,6 +141,34 @@ class Venue:
         self._tell(result.reports, now_ms)
         return result
 
+    def cancel_list(self, account: Account, number: int, cancel_id: str) -> ListResult:
+        """Take back what is still open of a list; -2011 where nothing is."""
+        found = self.engine.floor.lists[number]
+        now_ms = self.replay(found.symbol).now_ms
+        done = self.engine.cancel_list(found, now_ms, client_order_id=cancel_id)
+        self._tell(done.reports, now_ms)
+        return done
+
+    def place_list(self, new: NewList) -> ListResult:
+        """Place an order list at market time."""
+        now_ms = self.replay(new.symbol).now_ms
+        first = len(self.engine.orders) + 1
+        named = tuple(
+            replace(one, client_order_id=one.client_order_id or self.identifier("order", first + i))
+            for i, one in enumerate(new.orders)
+        )
+        name = new.client_list_id or self.identifier("list", len(self.engine.floor.lists))
+        done = self.engine.place_list(replace(new, orders=named, client_list_id=name), now_ms)
+        self._tell(done.reports, now_ms)
+        return done
+
+    def amend(self, order: Order, quantity_e8: int, client_order_id: str) -> Amended:
+        """Make an open order smaller at market time."""
+        now_ms = self.replay(order.symbol).now_ms
+        done = self.engine.amend(order, quantity_e8, now_ms, client_order_id=client_order_id)
+        self._tell(done.reports, now_ms)
+        return done
+
     def identifier(self, *parts: object) -> str:
         """Return 22 letters and digits that depend on the seed and the parts alone."""
         text = "/".join(map(str, (self.settings.seed, *parts)))
@@ -145,7 +176,12 @@ class Venue:
 
     def _fresh(self, instruments: Mapping[str, Instrument]) -> MatchingEngine:
         rate_e8 = round(self.settings.fee_bps * RATE_PER_BPS_E8)
-        return MatchingEngine(instruments, rate_e8, rate_e8)
+        engine = MatchingEngine(
+            instruments, rate_e8, rate_e8, rules=dict.fromkeys(instruments, USUAL)
+        )
+        if self.settings.bnb_fees:
+            engine.clearing.pays_in_bnb.update(account.name for account in self.accounts.all)
+        return engine
 
     def _endow(self) -> None:
         for account in self.accounts.all:

@@ -9,7 +9,7 @@ must refuse: the first named otherwise, the second left out.
 from __future__ import annotations
 
 from bridge.local_exchange.accounts import Account
-from bridge.local_exchange.endpoints import Endpoint
+from bridge.local_exchange.endpoint import SIGNING, Endpoint
 from bridge.local_exchange.parameters import Parameters
 from bridge.local_exchange.shapes import Json
 from bridge.local_exchange.venue import Venue
@@ -39,6 +39,14 @@ def _nothing(venue: Venue, params: Parameters, account: Account) -> Json:
     return []
 
 
+def _bnb_burn(venue: Venue, params: Parameters, account: Account) -> Json:
+    """Return whether commissions are paid in BNB; change it where `spotBNBBurn` was sent."""
+    payers = venue.engine.clearing.pays_in_bnb
+    if "spotBNBBurn" in params:
+        (payers.add if params.flag("spotBNBBurn") else payers.discard)(account.name)
+    return {"spotBNBBurn": account.name in payers, "interestBNBBurn": False}
+
+
 def _nothing_public(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     return []
 
@@ -48,12 +56,17 @@ def _up(venue: Venue, params: Parameters, wall_ms: int) -> Json:
 
 
 _V1 = "/sapi/v1/"
+_PAIR = ("symbol", *sorted(SIGNING))  # signed or not, as the client likes
+_BURNS = ("spotBNBBurn", "interestBNBBurn")
 WALLET: tuple[Endpoint, ...] = (
     Endpoint("GET", _V1 + "account/apiRestrictions", "", 1, signed=_restrictions),
     Endpoint("GET", _V1 + "asset/tradeFee", "", 1, optional=("symbol",), signed=_trade_fees),
     Endpoint("GET", _V1 + "capital/config/getall", "", 10, signed=_nothing),
-    Endpoint("GET", _V1 + "margin/allPairs", "", 1, public=_nothing_public),
-    Endpoint("GET", _V1 + "margin/isolated/allPairs", "", 1, signed=_nothing),
+    Endpoint("GET", _V1 + "bnbBurn", "", 1, signed=_bnb_burn),
+    Endpoint("POST", _V1 + "bnbBurn", "", 1, optional=_BURNS, signed=_bnb_burn),
+    Endpoint("GET", _V1 + "margin/allPairs", "", 1, optional=_PAIR, public=_nothing_public),
+    Endpoint(
+        "GET", _V1 + "margin/isolated/allPairs", "", 1, optional=_PAIR, public=_nothing_public
+    ),
     Endpoint("GET", _V1 + "system/status", "", 1, public=_up),
 )
-WALLET_BY_ROUTE = {(one.method, one.path): one for one in WALLET}

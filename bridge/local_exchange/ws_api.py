@@ -16,6 +16,7 @@ from bridge.local_exchange.faults import Do, Fault, When
 from bridge.local_exchange.information import rate_limits
 from bridge.local_exchange.limits import LimitExceeded
 from bridge.local_exchange.parameters import Parameters
+from bridge.local_exchange.refusals import as_json
 from bridge.local_exchange.security import ws_payload
 from bridge.local_exchange.session_methods import SESSION_METHODS
 from bridge.local_exchange.shapes import Json, Object
@@ -114,7 +115,7 @@ class WsApi:
         api_key = params.get("apiKey", "")
         caller = Caller(api_key, ws_payload(params), wall_ms)
         own = {"returnRateLimits"}  # signed like the others, and of the connection alone
-        if endpoint.signed:
+        if endpoint.is_signed:
             own.add("apiKey")
             if not api_key and session.account is not None:
                 caller = replace(caller, logged_on=session.account)
@@ -197,7 +198,7 @@ def _text(value: object) -> str:
 
 
 def _refusal(refusal: Rejected, wall_ms: int) -> Object:
-    error: Object = {"code": refusal.code, "msg": refusal.message}
+    error = as_json(refusal)
     if isinstance(refusal, LimitExceeded):
         error["data"] = {"serverTime": wall_ms, "retryAfter": refusal.retry_ms}
     return {"status": http_status(refusal), "error": error}

@@ -55,7 +55,7 @@ PUBLIC = [
     ("GET", "/api/v3/klines", "symbol=%FF&interval=1m", 400, -1100, "Illegal characters found in a parameter."),
     ("GET", ACCOUNT, "", 400, -1102, "Mandatory parameter 'signature' was not sent, was empty/null, or malformed."),
     ("GET", ACCOUNT, "signature=x", 400, -1102, "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed."),
-    ("POST", "/api/v3/orderList/oco", "", 400, -1020, "This operation is not supported."),
+    ("POST", "/api/v3/orderList/opo", "", 400, -1020, "This operation is not supported."),
 ]  # fmt: skip
 
 

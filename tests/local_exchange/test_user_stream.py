@@ -123,7 +123,7 @@ async def test_a_resting_order_that_the_tape_trades_through_reports_a_makers_fil
         ("[1]", 400, -1135),
         ('{"id":1,"method":"ping","params":[]}', 400, -1135),
         ('{"id":1,"method":"order.teleport"}', 400, -1020),
-        ('{"id":1,"method":"orderList.place.oco"}', 400, -1020),
+        ('{"id":1,"method":"orderList.place.opo"}', 400, -1020),
         ('{"id":1,"method":"userDataStream.start"}', 400, -1020),
         ('{"id":1,"method":"session.logon"}', 400, -1102),
         ('{"id":1,"method":"userDataStream.subscribe"}', 401, -1002),

@@ -95,6 +95,12 @@ class Admission:
             raise Rejected(-2010, "Duplicate order sent.")
         return self._filters(new, instrument, quote, beside)
 
+    def check_filters(self, new: NewOrder) -> None:
+        """Refuse by filters alone, without counting the orders that are open."""
+        instrument = self._floor.instrument(new.symbol)
+        quote = self._open_market(new.symbol)
+        self._single_filters(new, instrument, quote)
+
     def refuse_met(self, new: NewOrder) -> None:
         """Refuse a stop that the last price has met already."""
         above = waits_above(new.side, new.order_type)
@@ -135,19 +141,26 @@ class Admission:
         quote: Quote,
         beside: Sequence[NewOrder] = (),
     ) -> int:
-        limit = checked_limit(new, instrument, quote.against(new.side)[0])
+        limit = self._single_filters(new, instrument, quote)
         rules, everywhere = self._floor.rules.get(new.symbol), self._floor.exchange_rules
         if rules is not None:
-            price_ticks = limit or new.stop_e8 // instrument.tick_e8 or quote.against(new.side)[0]
-            lots = new.quantity_e8 // instrument.step_e8
-            notional_e8 = new.quote_e8 or lots * price_ticks * instrument.unit_e8
-            check_rules(new, rules, notional_e8, self._floor.market_e8(new.symbol))
             self._room(new, beside, rules, new.symbol)
             if rules.max_position_e8 and new.side is Side.BUY:
                 self._position(new, instrument, rules.max_position_e8)
         if everywhere is not NO_EXCHANGE_RULES:
             self._room(new, beside, everywhere, None)
             _check_assets(new, instrument, limit, everywhere)
+        return limit
+
+    def _single_filters(self, new: NewOrder, instrument: Instrument, quote: Quote) -> int:
+        """Return the limit in ticks of an order that passes every filter about itself alone."""
+        limit = checked_limit(new, instrument, quote.against(new.side)[0])
+        rules = self._floor.rules.get(new.symbol)
+        if rules is not None:
+            price_ticks = limit or new.stop_e8 // instrument.tick_e8 or quote.against(new.side)[0]
+            lots = new.quantity_e8 // instrument.step_e8
+            notional_e8 = new.quote_e8 or lots * price_ticks * instrument.unit_e8
+            check_rules(new, rules, notional_e8, self._floor.market_e8(new.symbol))
         return limit
 
     def _room(

@@ -207,6 +207,10 @@ class MatchingEngine:
         """Refuse an order as `place` would, without placing it."""
         self._admission.examine(new)
 
+    def check_form(self, new: NewOrder) -> None:
+        """Refuse an order that filters forbid, whatever the market and the account hold now."""
+        self._admission.check_filters(new)
+
     def cancel(
         self, account: str, symbol: str, order_id: int, now_ms: int, *, client_order_id: str = ""
     ) -> OrderResult:
