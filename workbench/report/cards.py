@@ -52,7 +52,7 @@ def plateau(result: SweepResult, metric: str = "total_return") -> pl.DataFrame:
         medians, lowest = neighbour_medians(places, values)
     ranked = frame.with_columns(neighbours=pl.Series(medians), lowest=pl.Series(lowest))
     return ranked.with_columns(pl.col("neighbours", "lowest").fill_nan(None)).sort(
-        "neighbours", descending=True, nulls_last=True
+        "neighbours", "lowest", descending=True, nulls_last=True
     )
 
 

@@ -220,15 +220,17 @@ def _plateau_of(grid: Floats) -> _Plateau | None:
     if min(grid.shape) < 3:
         return None
     places = np.argwhere(np.isfinite(grid))
-    medians, _ = neighbour_medians(places, grid[tuple(places.T)])
-    around = np.full(grid.shape, np.nan)
-    around[tuple(places.T)] = medians
-    whole = np.lib.stride_tricks.sliding_window_view(np.isfinite(grid), (3, 3)).all(axis=(2, 3))
-    inside = np.where(whole, around[1:-1, 1:-1], np.nan)
-    if np.isnan(inside).all():
+    medians, lowest = np.full(grid.shape, np.nan), np.full(grid.shape, np.nan)
+    at = tuple(places.T)
+    medians[at], lowest[at] = neighbour_medians(places, grid[at])
+    rim = np.pad(np.isfinite(grid), 1)
+    whole = np.lib.stride_tricks.sliding_window_view(rim, (3, 3)).all(axis=(2, 3))
+    if not whole.any():
         return None
-    row, column = np.unravel_index(np.nanargmax(inside), inside.shape)
-    return _Plateau(int(row) + 1, int(column) + 1, float(inside[row, column]))
+    # Of several with the same median the one whose worst neighbour is the best.
+    ranked = np.lexsort((lowest[whole], medians[whole]))
+    row, column = np.argwhere(whole)[ranked[-1]]
+    return _Plateau(int(row), int(column), float(medians[row, column]))
 
 
 def _equity_lines(frame: pl.DataFrame, theme: Theme) -> list[Line]:
