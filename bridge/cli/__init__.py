@@ -13,6 +13,9 @@ from workbench.command_table import Entry, run
 COMMANDS = {
     "doctor": Entry("bridge.cli.doctor:doctor", "Look whether this machine may trade."),
     "exchange": Entry("bridge.cli.exchange:exchange", "Run the local spot exchange."),
+    "audit": Entry(
+        "bridge.cli.audit:app", "Check a local exchange's truth log, and a journal by it."
+    ),
     "serve": Entry("bridge.cli.serve:serve", "Run the supervisor and its gateways."),
     "start": Entry("bridge.cli.instances:start", "Start an instance of a strategy."),
     "stop": Entry("bridge.cli.instances:stop", "Stop an instance."),

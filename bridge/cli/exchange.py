@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -54,6 +55,9 @@ def exchange(
     lenient: Annotated[bool, typer.Option(help="Let any key log on, not Ed25519 alone.")] = False,
     keys_file: Annotated[
         Path | None, typer.Option(help="Keys to use again; made (0600) where there is none.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder of keys and truth log: go on where it ended.")
     ] = None,
     faults: Annotated[Path | None, typer.Option(help="Plan of faults and changes, TOML.")] = None,
     bnb_fees: Annotated[bool, typer.Option(help="Pay commissions in BNB, a quarter off.")] = False,
@@ -113,6 +117,7 @@ def exchange(
         lenient=lenient,
         permissions=parse_permissions(permissions),
         keys_file=keys_file,
+        state=state,
         fault_plan=faults,
         port=port,
     )
@@ -129,6 +134,7 @@ async def _serve(settings: Settings, *, as_json: bool, ephemeral: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with serving(settings) as running:
+        gc.freeze()  # tapes and code stay for ever; looking through them again would cost a beat
         said = running.announcement()
         print(json.dumps(said) if as_json else _spoken(said), flush=True)
         if ephemeral:

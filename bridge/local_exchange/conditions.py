@@ -78,7 +78,7 @@ class Conditions:
         for symbol, status in change.status:
             venue.set_status(symbol, status)
         for one in instruments:
-            venue.engine.instruments[one.symbol] = one
+            venue.set_instrument(one)
         if change.wipe:
             venue.wipe()
 

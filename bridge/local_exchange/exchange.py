@@ -106,8 +106,6 @@ class Exchange:
         before = self.conditions.maintenance
         self.conditions.apply(change, self.venue)
         self.users.silent = self.conditions.silent
-        for symbol, _ in change.filters:
-            self.venue.replays[symbol].stand()
         if self.conditions.maintenance and not before:
             self.shut_down()
 

@@ -77,6 +77,14 @@ class Replay:
         opens = self.played == self.tape.first[self.candle] + 1
         return Played(symbol, printed, bool(opens), bool(self.closed), filled + passed)
 
+    def skip(self, count: int) -> None:
+        """Make prints at once that no order waits for."""
+        self.played += count
+        self.candle = self.tape.candle_of(self.played - 1)
+        self.last = self.tape.print_at(self.played - 1)
+        self.now_ms = self.last.time_ms
+        self.move_to(self._engine)
+
     def move_to(self, engine: MatchingEngine) -> None:
         """Go on printing into another engine, at the same point of the tape."""
         self._engine = engine

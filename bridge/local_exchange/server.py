@@ -26,6 +26,7 @@ from bridge.local_exchange.markets import Loaded, load_market, rules_note
 from bridge.local_exchange.rest import Rest
 from bridge.local_exchange.settings import Pace, Settings
 from bridge.local_exchange.shapes import Object
+from bridge.local_exchange.state import KEYS, open_state, state_folder
 from bridge.local_exchange.stream_sockets import StreamSockets
 from bridge.local_exchange.venue import Venue
 from bridge.local_exchange.ws_api import WsApi
@@ -82,12 +83,16 @@ def build(settings: Settings, clock: Clock) -> Exchange:
         notes.append(candles.source)
         note = rules_note(candles, rules)
         notes += [f"{symbol}: {note}"] if note else []
+    folder = state_folder(settings.state) if settings.state else None
+    keys_file = settings.keys_file or (folder / KEYS if folder else None)
     accounts = (
-        from_file(settings.keys_file, settings.accounts, settings.key_kinds)
-        if settings.keys_file
+        from_file(keys_file, settings.accounts, settings.key_kinds)
+        if keys_file
         else generate(settings.accounts, settings.key_kinds)
     )
     venue = Venue(settings, Accounts(accounts), markets)
+    if folder:
+        open_state(venue, folder)
     return Exchange(venue, clock, "; ".join(dict.fromkeys(notes)))
 
 
@@ -102,8 +107,11 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """Serve an exchange for as long as the block lasts."""
     clock = clock or SystemClock()
     exchange = build(settings, clock)
-    async with listening(exchange) as running:
-        yield running
+    try:
+        async with listening(exchange) as running:
+            yield running
+    finally:
+        exchange.venue.close_log()
 
 
 @asynccontextmanager

@@ -73,6 +73,7 @@ class Settings:
     lenient: bool = False  # session.logon with any key
     keys_file: Path | None = None
     permissions: Permissions = TRADE_ONLY
+    state: Path | None = None
     fault_plan: Path | None = None
     port: int = 0
     sockets: SocketRules = field(default_factory=SocketRules)

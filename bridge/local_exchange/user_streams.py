@@ -32,7 +32,6 @@ class UserStreams:
         self._listeners: dict[str, dict[ApiSession, int]] = defaultdict(dict)
         self._given: dict[ApiSession, int] = defaultdict(int)
         self._held: dict[str, list[Object]] = defaultdict(list)
-        self.executions = 0
         self.silent = False  # subscriptions stay, nothing is said
 
     def subscribe(self, session: ApiSession, account: Account) -> int:
@@ -89,16 +88,13 @@ class UserStreams:
     def on_reports(self, reports: tuple[Report, ...], now_ms: int) -> None:
         """Send each report to its account, then the balances that they may have changed."""
         touched: dict[str, dict[str, None]] = defaultdict(dict)
-        for report in reports:
-            self.executions += 1
+        for number, report in enumerate(reports, self._venue.reported - len(reports) + 1):
             order = report.order
             instrument = self._venue.engine.instrument(order.symbol)
             assets = [instrument.base, instrument.quote]
             assets += [report.execution.commission_asset] if report.execution else []
             touched[order.account] |= dict.fromkeys(assets)
-            event = execution_report(
-                report, instrument, execution_id=self.executions, now_ms=now_ms
-            )
+            event = execution_report(report, instrument, execution_id=number, now_ms=now_ms)
             self._send(order.account, event)
             if report.order_list is not None:
                 self._send(order.account, list_status(report.order_list, now_ms))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Protocol
 
 from bridge.local_exchange.accounts import Account, Accounts
 from bridge.local_exchange.replay import Played, Replay
 from bridge.local_exchange.settings import Settings
+from bridge.local_exchange.shapes import Object
+from bridge.local_exchange.truth_log import LoggedEngine, TruthLog
 from workbench.execution.filters import USUAL
 from workbench.execution.matching.amending import Amended
-from workbench.execution.matching.engine import MatchingEngine
 from workbench.execution.matching.listing import ListResult
 from workbench.execution.matching.tape import Tape
 from workbench.execution.orders import NewList, NewOrder, Order, OrderResult, Report
@@ -55,6 +56,8 @@ class Venue:
         self.accounts = accounts
         self.listener = listener
         self.updates = dict.fromkeys(markets, 1)  # how often each symbol's book was renewed
+        self.reported = 0  # how many steps orders have taken
+        self._log: TruthLog | None = None
         self.epoch = 1  # how often the exchange began anew
         self.engine = self._fresh({symbol: rules for symbol, (rules, _, _) in markets.items()})
         self.replays = {
@@ -89,6 +92,26 @@ class Venue:
         floor = self.engine.floor
         floor.rules[symbol] = replace(floor.rule(symbol), status=status)
         self.replays[symbol].halted = status not in PRINTING
+        self._write({"do": "status", "symbol": symbol, "rules": asdict(floor.rule(symbol))})
+
+    def set_instrument(self, changed: Instrument) -> None:
+        """Change a symbol's tick, lot or limits, and let the market stand on the new grid."""
+        self.engine.instruments[changed.symbol] = changed
+        self._write({"do": "rules", "instrument": asdict(changed)})
+        self.replays[changed.symbol].stand()
+
+    def log_to(self, log: TruthLog, *, begins: Object | None) -> None:
+        """Write down everything from now on; first, where the log begins, what all depends on."""
+        self._log = self.engine.log = log
+        if begins is not None:
+            log.write(begins)
+            self._write_endowment()
+
+    def close_log(self) -> None:
+        """Let go of the log."""
+        if self._log is not None:
+            self._log.close()
+            self._log = self.engine.log = None
 
     def deposit(self, account: Account, asset: str, amount_e8: int) -> None:
         """Credit an account from outside."""
@@ -99,6 +122,7 @@ class Venue:
     def wipe(self) -> None:
         """Begin anew as the testnet does: no orders, no trades, the first balances; keys stay."""
         self.epoch += 1
+        self._write({"do": "wipe"})
         rules = self.engine.floor.rules
         self.engine = self._fresh(self.engine.instruments)
         self.engine.floor.rules.update(rules)
@@ -106,15 +130,26 @@ class Venue:
         for symbol, replay in self.replays.items():
             replay.move_to(self.engine)
             self.updates[symbol] += 1
+        self.engine.log = self._log
+        self._write_endowment()
 
     def play(self, symbol: str) -> Played:
         """Make a symbol's next print."""
+        if self._log is not None:
+            self._log.printed(symbol)
         played = self.replays[symbol].play()
         self.updates[symbol] += 1
         if self.listener:
             self.listener.on_print(symbol, played)
-        self._tell(played.reports, played.printed.time_ms)
+        self.tell(played.reports, played.printed.time_ms)
+        if played.opens and self._log is not None:
+            self._log.flush()
         return played
+
+    def skip(self, symbol: str, count: int) -> None:
+        """Make prints that nobody hears and that no order waits for, all at once."""
+        self.replays[symbol].skip(count)
+        self.updates[symbol] += count
 
     def advance(self, symbol: str) -> None:
         """Play a symbol's candle to its close and stand at the next open, or at the end."""
@@ -129,7 +164,7 @@ class Venue:
             name = self.identifier("order", len(self.engine.orders) + 1)
             new = replace(new, client_order_id=name)
         result = self.engine.place(new, now_ms)
-        self._tell(result.reports, now_ms)
+        self.tell(result.reports, now_ms)
         return result
 
     def cancel(self, account: Account, symbol: str, order_id: int, cancel_id: str) -> OrderResult:
@@ -138,7 +173,7 @@ class Venue:
         result = self.engine.cancel(
             account.name, symbol, order_id, now_ms, client_order_id=cancel_id
         )
-        self._tell(result.reports, now_ms)
+        self.tell(result.reports, now_ms)
         return result
 
     def cancel_list(self, account: Account, number: int, cancel_id: str) -> ListResult:
@@ -146,7 +181,7 @@ class Venue:
         found = self.engine.floor.lists[number]
         now_ms = self.replay(found.symbol).now_ms
         done = self.engine.cancel_list(found, now_ms, client_order_id=cancel_id)
-        self._tell(done.reports, now_ms)
+        self.tell(done.reports, now_ms)
         return done
 
     def place_list(self, new: NewList) -> ListResult:
@@ -159,14 +194,14 @@ class Venue:
         )
         name = new.client_list_id or self.identifier("list", len(self.engine.floor.lists))
         done = self.engine.place_list(replace(new, orders=named, client_list_id=name), now_ms)
-        self._tell(done.reports, now_ms)
+        self.tell(done.reports, now_ms)
         return done
 
     def amend(self, order: Order, quantity_e8: int, client_order_id: str) -> Amended:
         """Make an open order smaller at market time."""
         now_ms = self.replay(order.symbol).now_ms
         done = self.engine.amend(order, quantity_e8, now_ms, client_order_id=client_order_id)
-        self._tell(done.reports, now_ms)
+        self.tell(done.reports, now_ms)
         return done
 
     def identifier(self, *parts: object) -> str:
@@ -174,21 +209,33 @@ class Venue:
         text = "/".join(map(str, (self.settings.seed, *parts)))
         return hashlib.sha256(text.encode()).hexdigest()[:22]
 
-    def _fresh(self, instruments: Mapping[str, Instrument]) -> MatchingEngine:
+    def _fresh(self, instruments: Mapping[str, Instrument]) -> LoggedEngine:
         rate_e8 = round(self.settings.fee_bps * RATE_PER_BPS_E8)
-        engine = MatchingEngine(
+        engine = LoggedEngine(
             instruments, rate_e8, rate_e8, rules=dict.fromkeys(instruments, USUAL)
         )
         if self.settings.bnb_fees:
             engine.clearing.pays_in_bnb.update(account.name for account in self.accounts.all)
         return engine
 
+    def _write(self, entry: Object) -> None:
+        if self._log is not None:
+            self._log.write(entry)
+
+    def _write_endowment(self) -> None:
+        for account in self.accounts.all:
+            for asset, amount_e8 in self.settings.balances:
+                deposit: Object = {"account": account.name, "asset": asset, "amount_e8": amount_e8}
+                self._write({"do": "deposit", "first": True, **deposit})
+
     def _endow(self) -> None:
         for account in self.accounts.all:
             for asset, amount_e8 in self.settings.balances:
                 self.engine.deposit(account.name, asset, amount_e8)
 
-    def _tell(self, reports: tuple[Report, ...], now_ms: int) -> None:
+    def tell(self, reports: tuple[Report, ...], now_ms: int) -> None:
+        """Let the listener hear of order reports."""
+        self.reported += len(reports)
         for symbol in {report.order.symbol for report in reports}:
             self.updates[symbol] += 1
         if self.listener and reports:

@@ -20,6 +20,11 @@ class Book:
         # Keys are "badness": ticks for sells, minus ticks for buys, so that the best comes first.
         self._sides: dict[Side, SortedDict] = {Side.BUY: SortedDict(), Side.SELL: SortedDict()}
 
+    @property
+    def empty(self) -> bool:
+        """Whether nobody rests an order."""
+        return not any(self._sides.values())
+
     def add(self, side: Side, price_ticks: int, order_id: int, lots: int) -> None:
         """Rest an order behind all others at its price."""
         self._sides[side].setdefault(_key(side, price_ticks), {})[order_id] = lots

@@ -138,6 +138,8 @@ class Working:
         floor = self._floor
         book, tick = floor.books[symbol], floor.instruments[symbol].tick_e8
         reports: list[Report] = []
+        if book.empty:
+            return reports
         for side, level_e8, sign in ((Side.BUY, ask_e8, 1), (Side.SELL, bid_e8, -1)):
             passed: list[tuple[int, int, int]] = []
             for price, number, lots in book.orders(side):
