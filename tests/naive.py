@@ -92,6 +92,45 @@ def all_in_out(
     return book
 
 
+def any_targets(
+    opens: list[float],
+    closes: list[float],
+    volumes: list[float],
+    targets: list[float | None],
+    *,
+    cash: float,
+    fee: float,
+    slippage: float,
+) -> Book:
+    """Trade towards any share of the equity, sized at the signal's close, at the next open with volume."""
+    book, written = Book(cash), 0.0
+    spend = sell = 0.0
+    for t, close in enumerate(closes):
+        if volumes[t] > 0 and spend > 0:
+            price = opens[t] * (1 + slippage)
+            book.base += spend / price * (1 - fee)
+            book.cash -= spend
+            book.fills.append((t, "BUY", price, spend / price))
+            spend = 0.0
+        elif volumes[t] > 0 and sell > 0:
+            price = opens[t] * (1 - slippage)
+            book.base -= sell
+            book.cash += sell * price * (1 - fee)
+            book.fills.append((t, "SELL", price, sell))
+            sell = 0.0
+        equity = book.cash + book.base * close
+        book.equity.append(equity)
+        if targets[t] is not None and targets[t] != written:
+            written = targets[t]
+            spend = sell = 0.0
+            wanted = written * equity - book.base * close
+            if wanted > 1e-11 * equity:
+                spend = min(wanted, book.cash)
+            elif wanted < -1e-11 * equity:
+                sell = book.base if written == 0.0 else -wanted / close
+    return book
+
+
 @dataclass
 class ExactBook:
     """The exchange's account in decimal arithmetic."""

@@ -37,6 +37,10 @@ def round_trips(fills: pl.DataFrame, *, step: float, last_close: float) -> pl.Da
             trip["fees"] += fill["fee"] * fill["price"]
             held += fill["quantity"] - fill["fee"]
             continue
+        if (
+            not trip
+        ):  # the last crumbs of a trip that is closed: less than can be told from rounding
+            continue
         trip["sold"] += fill["quantity"]
         trip["got"] += value
         trip["charged"] += fill["fee"]
