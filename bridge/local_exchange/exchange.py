@@ -174,6 +174,10 @@ def _counting(
             endpoint.beyond_limit(exchange.venue, params, account, refusal)
         raise
     try:
+        if endpoint.trades:  # once more, just before the matching engine
+            check_fresh(
+                params.text("timestamp"), params.optional("recvWindow"), exchange.clock.wall_ms()
+            )
         return endpoint.signed(exchange.venue, params, account)
     except Rejected as refusal:
         if not (isinstance(refusal, ReplaceFailed) and refusal.counts_order):

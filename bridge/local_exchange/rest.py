@@ -17,6 +17,7 @@ from bridge.local_exchange.parameters import parse_query
 from bridge.local_exchange.refusals import as_json
 from bridge.local_exchange.security import rest_payload
 from bridge.local_exchange.shapes import Json
+from bridge.local_exchange.time_units import answer_in_microseconds, asks_microseconds
 from bridge.local_exchange.unbuilt import UNBUILT
 from bridge.local_exchange.wire import encode
 from workbench.execution.orders import Rejected
@@ -85,10 +86,11 @@ class Rest:
                 return self._refused(UNSUPPORTED, wall_ms)
             return web.Response(status=404, text=NOT_FOUND, content_type="text/html")
         try:
+            microseconds = asks_microseconds(request.headers.get("X-MBX-TIME-UNIT"))
             answer, account = self._operate(endpoint, request, body, wall_ms)
         except Rejected as refusal:
             return self._refused(refusal, wall_ms)
-        response = _json(answer, 200)
+        response = _json(answer_in_microseconds(answer) if microseconds else answer, 200)
         self._stamp(response, wall_ms, account if endpoint.counts_order else None)
         return response
 

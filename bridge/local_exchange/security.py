@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 
 from bridge.local_exchange.accounts import Account, Accounts, KeyKind
 from bridge.local_exchange.parameters import Parameters, missing
@@ -20,7 +21,8 @@ DEFAULT_WINDOW_MS = 5_000
 MAX_WINDOW_MS = 60_000
 AHEAD_MS = 1_000
 _DIGITS = r"^[0-9]{1,20}$"
-_WINDOW = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+_DIGIT = re.compile(_DIGITS, re.ASCII)
+_WINDOW = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?", re.ASCII)
 _MICROSECONDS = 10**14  # a timestamp above this is in microseconds
 
 
@@ -73,20 +75,29 @@ def identify(accounts: Accounts, api_key: str) -> Account:
 
 def check_fresh(sent: str, window: str | None, wall_ms: int) -> None:
     """Refuse a timestamp outside (now - recvWindow ... now + 1 s); milli- or microseconds."""
-    if re.fullmatch(_DIGITS, sent, re.ASCII) is None:
+    if _DIGIT.fullmatch(sent) is None:
         raise Rejected(
             -1100, f"Illegal characters found in parameter 'timestamp'; legal range is '{_DIGITS}'."
         )
-    if window is not None and _WINDOW.fullmatch(window) is None:
-        raise missing("recvWindow")
-    window_ms = Decimal(window) if window else Decimal(DEFAULT_WINDOW_MS)
-    if window_ms > MAX_WINDOW_MS:
-        raise Rejected(-1131, "recvWindow must be less than 60000.")
-    sent_ms = Decimal(sent) / 1000 if int(sent) > _MICROSECONDS else Decimal(sent)
-    if sent_ms >= wall_ms + AHEAD_MS:
+    window_us = _window_us(window)
+    sent_us = int(sent) if int(sent) > _MICROSECONDS else int(sent) * 1000
+    if sent_us >= (wall_ms + AHEAD_MS) * 1000:
         raise Rejected(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-    if wall_ms - sent_ms > window_ms:
+    if wall_ms * 1000 - sent_us > window_us:
         raise Rejected(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+@lru_cache(maxsize=64)
+def _window_us(window: str | None) -> int:
+    """Return a recvWindow of at most three decimals in microseconds."""
+    if window is None:
+        return DEFAULT_WINDOW_MS * 1000
+    if _WINDOW.fullmatch(window) is None:
+        raise missing("recvWindow")
+    window_us = int(Decimal(window) * 1000)
+    if window_us > MAX_WINDOW_MS * 1000:
+        raise Rejected(-1131, "recvWindow must be less than 60000.")
+    return window_us
 
 
 def _without_signature(raw: str) -> str:

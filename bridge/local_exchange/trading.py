@@ -137,8 +137,10 @@ def amend_order(venue: Venue, params: Parameters, account: Account) -> Json:
 
 
 def cancel(venue: Venue, account: Account, order: Order, cancel_id: str | None) -> Object:
-    """Cancel one order and return the answer to that."""
+    """Cancel one order, with its list where it is of one, and return the answer to that."""
     name = cancel_id or venue.identifier("cancel", order.order_id)
+    if order.list_id >= 0:
+        return cancel_list(venue, account, order.list_id, name)
     result = venue.cancel(account, order.symbol, order.order_id, name)
     return order_canceled(result.order, venue.engine.instrument(order.symbol), name)
 
@@ -146,9 +148,11 @@ def cancel(venue: Venue, account: Account, order: Order, cancel_id: str | None) 
 def cancel_list(venue: Venue, account: Account, number: int, cancel_id: str) -> Object:
     """Cancel what is still open of a list and return the answer to that."""
     done = venue.cancel_list(account, number, cancel_id)
+    ended = {report.order.order_id for report in done.reports}
     reports: list[Json] = [
         order_canceled(order, venue.engine.instrument(order.symbol), cancel_id)
         for order in done.orders
+        if order.order_id in ended
     ]
     return order_list(done.order_list) | {"orderReports": reports}
 

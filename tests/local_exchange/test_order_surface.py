@@ -154,6 +154,14 @@ async def test_an_oco_is_placed_found_and_cancelled_as_a_list(local: Local) -> N
     ) == (400, -2011, "Unknown order sent.")
 
 
+async def test_cancelling_one_leg_answers_with_the_list(local: Local) -> None:
+    told = await good(local, "POST", "/api/v3/orderList/oco", oco(local))
+    number = told["orders"][1]["orderId"]
+    gone = await good(local, "DELETE", ORDER, f"symbol=BTCUSDT&orderId={number}")
+    same_shape(gone, rest_sample("DELETE /api/v3/orderList"))
+    assert {one["status"] for one in gone["orderReports"]} == {"CANCELED"}
+
+
 async def test_the_older_form_of_an_oco_places_the_same(local: Local) -> None:
     query = (
         f"{SELL}&price={last(local, 500)}&stopPrice={last(local, -500)}"

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+import base64
+from dataclasses import dataclass
+from urllib.parse import quote
 
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+
+from bridge.local_exchange.accounts import KeyKind
 from bridge.local_exchange.security import check_fresh, rest_payload, sign, ws_payload
+from tests.local_exchange.conftest import Local, Opener
 from workbench.execution.orders import Rejected
 
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -77,3 +86,84 @@ def test_a_timestamp_outside_the_window_is_refused(
 ) -> None:
     with pytest.raises(Rejected, match=refusal):
         check_fresh(sent, window, NOW_MS)
+
+
+@dataclass
+class Stepping:
+    """A clock that goes on by 20 ms whenever it is read."""
+
+    now_ms: int
+
+    def wall_ms(self) -> int:
+        self.now_ms += 20
+        return self.now_ms
+
+    def elapsed(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def test_the_window_is_checked_again_just_before_matching(local: Local) -> None:
+    async def place(window: str) -> tuple[int, object]:
+        stamp = local.exchange.clock.wall_ms()
+        local.exchange.clock = Stepping(stamp)  # type: ignore[assignment]
+        query = (
+            "symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=100"
+            f"&timestamp={stamp}&recvWindow={window}"
+        )
+        return await local.call(
+            "POST",
+            "/api/v3/order",
+            query=f"{query}&signature={sign(local.secret, query)}",
+            key=local.key,
+        )
+
+    status, answer = await place("30.5")  # 20 ms old on arrival, 40 ms before matching
+    assert (status, answer["code"]) == (400, -1021)  # type: ignore[index]
+    assert local.exchange.venue.engine.orders == {}
+    assert local.exchange.limits.orders("account-1", local.exchange.clock.wall_ms()) == (0, 0)
+    assert (await place("60.125"))[0] == 200
+
+
+async def test_times_over_rest_are_microseconds_where_asked(local: Local) -> None:
+    url = f"{local.running.rest}/api/v3/klines?symbol=BTCUSDT&interval=1m&limit=1"
+    answers = {}
+    for unit in ("MILLISECOND", "MICROSECOND"):
+        async with local.http.get(url, headers={"X-MBX-TIME-UNIT": unit}) as answer:
+            (answers[unit],) = await answer.json()
+    assert answers["MICROSECOND"][0] == answers["MILLISECOND"][0] * 1000
+    assert answers["MICROSECOND"][6] == answers["MILLISECOND"][6] * 1000 + 999
+    async with local.http.get(url, headers={"X-MBX-TIME-UNIT": "HOUR"}) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (400, -1194)
+    _, now = await local.call("GET", "/api/v3/klines", query=url.partition("?")[2])
+    start = answers["MICROSECOND"][0]
+    _, same = await local.call(
+        "GET", "/api/v3/klines", query=f"symbol=BTCUSDT&interval=1m&startTime={start}"
+    )
+    assert now == same
+
+
+@pytest.mark.parametrize("kind", [KeyKind.ED25519, KeyKind.RSA])
+async def test_rest_takes_base64_signatures_of_key_pairs(
+    open_exchange: Opener, kind: KeyKind
+) -> None:
+    async with open_exchange(key_kinds=(kind,)) as local:
+        private = serialization.load_pem_private_key(local.secret.encode(), None)
+
+        async def signed(spoil: bool) -> tuple[int, object]:
+            payload = f"timestamp={local.exchange.clock.wall_ms()}"
+            if isinstance(private, ed25519.Ed25519PrivateKey):
+                raw = private.sign(payload.encode())
+            else:
+                assert isinstance(private, rsa.RSAPrivateKey)
+                raw = private.sign(payload.encode(), padding.PKCS1v15(), hashes.SHA256())
+            text = base64.b64encode(raw).decode()
+            text = text.swapcase() if spoil else text
+            query = f"{payload}&signature={quote(text, safe='')}"
+            return await local.call("GET", "/api/v3/account", query=query, key=local.key)
+
+        assert (await signed(spoil=False))[0] == 200
+        status, answer = await signed(spoil=True)
+        assert (status, answer["code"]) == (400, -1022)  # type: ignore[index]
