@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bridge.local_exchange.faults import parse_fault
 from bridge.local_exchange.server import Running, serving
 from bridge.local_exchange.settings import Pace, Settings
 
@@ -50,7 +51,7 @@ class LocalExchange:
     @property
     def connections(self) -> int:
         """Return how many WebSockets are open."""
-        return len(self._exchange.connections)
+        return len(self._exchange.open_sockets)
 
     def advance(self, count: int = 1) -> None:
         """Close so many candles of every symbol, and open the next."""
@@ -58,9 +59,18 @@ class LocalExchange:
             for name in self._exchange.venue.replays:
                 self._do(lambda name=name: self._exchange.venue.advance(name))
 
+    def plan(self, match: str, do: str, **more: object) -> None:
+        """Arm a fault of the exchange's own plan."""
+        fault = parse_fault({"match": match, "do": do, **more})
+        self._do(lambda: self._exchange.faults.add(fault))
+
+    def go_down(self) -> None:
+        """Say serverShutdown on every WebSocket and close it, as before a maintenance."""
+        self._do(self._exchange.shut_down)
+
     def cut(self) -> None:
         """End every WebSocket at once, without a goodbye."""
-        self._do(lambda: [one.abort() for one in list(self._exchange.connections)])
+        self._do(lambda: [one.abort() for one in list(self._exchange.open_sockets)])
 
     @property
     def _exchange(self):  # type: ignore[no-untyped-def]

@@ -204,6 +204,15 @@ def _set(at: int, column: int, value: object) -> Callable[[list], list]:
         (_set(3, 4, 101.5), "close is 101.5, not a plain decimal"),
         (_set(3, 5, "-1.0"), "volume is '-1.0', not a plain decimal"),
         (_set(3, 8, "12"), "trades is '12', not a whole number"),
+        (_set(3, 8, -1), "trades holds a number beyond 0"),
+        (_set(0, 0, JANUARY_2024_MS * 1_000), r"open_time is 1704067200000000, .*\(microseconds\)"),
+        (
+            _set(3, 6, JANUARY_2024_MS * 1_000 + 1),
+            r"close_time is 1704067200000001, .*microseconds",
+        ),
+        (_set(0, 0, -5), r"open_time is -5, .*no time at all"),
+        (_set(0, 0, 1 << 70), "open_time is 1180591620717411303424"),
+        (_set(0, 0, JANUARY_2024_MS // 1_000), "the server sent 1970-01-20"),
         (_set(0, 0, JANUARY_2024_MS - HOUR_MS), "asked for 2024-01-01T00:00Z"),
     ],
 )

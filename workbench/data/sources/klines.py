@@ -25,6 +25,8 @@ _DECIMALS = {"open": 1, "high": 2, "low": 3, "close": 4, "volume": 5} | {
     "taker_buy_quote": 10,
 }
 _WHOLE = {"open_time": 0, "close_time": 6, "trades": 8}
+_LATEST_MS = 4_102_444_800_000  # the year 2100
+_MOST = 1 << 53
 _WIDTH = 11  # of a row without its unused last field
 _PLAIN = re.compile(r"[0-9]++(?:\.[0-9]*+)?+")
 _ALL_PLAIN = re.compile(rf"(?:{_PLAIN.pattern}\n)*+")
@@ -36,6 +38,8 @@ def frame_of(
     """Return one page of klines as a frame; DataError where a row cannot be what was asked for."""
     label = f"{symbol} {timeframe}"
     table = _columns(rows, label)
+    for name in ("open_time", "close_time"):
+        _refuse_other_units(name, table[_WHOLE[name]], label)
     opens, closes, trades = (np.array(table[at], np.int64) for at in _WHOLE.values())
     if rows:
         _refuse_order(opens, label, from_ms, to_ms)
@@ -69,12 +73,25 @@ def _columns(rows: list[object], label: str) -> list[tuple[object, ...]]:
         if not set(map(type, table[at])) <= {int}:
             wrong = next(value for value in table[at] if type(value) is not int)
             raise DataError(f"{label}: {name} is {wrong!r}, not a whole number")
+    if rows and not 0 <= min(table[_WHOLE["trades"]]) <= max(table[_WHOLE["trades"]]) < _MOST:  # type: ignore[type-var,operator]
+        raise DataError(f"{label}: trades holds a number beyond 0 to 2^53")
     for name, at in _DECIMALS.items():
         texts = [value for value in table[at] if type(value) is str]
         if len(texts) < len(rows) or not _ALL_PLAIN.fullmatch("\n".join([*texts, ""])):
             wrong = next(value for value in table[at] if not _is_plain(value))
             raise DataError(f"{label}: {name} is {wrong!r}, not a plain decimal like '0.0123'")
     return table
+
+
+def _refuse_other_units(name: str, times: tuple[object, ...], label: str) -> None:
+    """Refuse what is no time in milliseconds; Binance counts in microseconds where it is told to."""
+    odd = [time for time in times if isinstance(time, int) and not 0 <= time < _LATEST_MS]
+    if odd:
+        unit = "microseconds" if _LATEST_MS <= odd[0] < _LATEST_MS * 1_000 else "no time at all"
+        raise DataError(
+            f"{label}: {name} is {odd[0]}, which in milliseconds lies beyond 1970 to 2100 ({unit}); "
+            "ask a server that counts in milliseconds (no X-MBX-TIME-UNIT on the way)"
+        )
 
 
 def _is_plain(value: object) -> bool:
