@@ -32,7 +32,15 @@ def exchange(
     interval: Annotated[str, typer.Option(help="Interval of the candles to replay.")] = "1m",
     start: Annotated[str | None, typer.Option(help="First candle to replay, ISO, UTC.")] = None,
     end: Annotated[str | None, typer.Option(help="End of the replay, ISO, UTC.")] = None,
-    speed: Annotated[float, typer.Option(help="How many times as fast as life.")] = 60.0,
+    trades: Annotated[
+        str, typer.Option(help="Recorded trades instead of candles: a CSV or zip a symbol.")
+    ] = "",
+    clock: Annotated[
+        str, typer.Option("--time", help="tape, or now: moved by whole weeks, at speed 1.")
+    ] = "tape",
+    speed: Annotated[
+        float | None, typer.Option(help="How many times as fast as life; 60 unless --time now.")
+    ] = None,
     hold: Annotated[str, typer.Option(help="Least rest at each candle's open.")] = "50ms",
     pace: Annotated[str, typer.Option(help="time, or step: POST /admin/advance.")] = "time",
     seed: Annotated[int, typer.Option(help="Seed of generated identifiers.")] = 7,
@@ -70,6 +78,7 @@ def exchange(
     # Nothing here is worth compiling: tick and fee arithmetic run as plain Python, start-up is short.
     if "numba" not in sys.modules:
         os.environ["NUMBA_DISABLE_JIT"] = "1"
+    gc.disable()  # until all that stays is there
     import asyncio
 
     from bridge.local_exchange.accounts import parse_kinds
@@ -90,6 +99,8 @@ def exchange(
         return
     if pace not in set(Pace):
         raise UsageError(f"pace {pace!r}: must be time or step")
+    if clock not in ("tape", "now"):
+        raise UsageError(f"time {clock!r}: must be tape or now")
     settings = Settings(
         symbols=tuple(name.strip().upper() for name in symbols.split(",") if name.strip()),
         interval=interval,
@@ -98,7 +109,9 @@ def exchange(
         start=start,
         end=end,
         pace=Pace(pace),
-        speed=speed,
+        speed=speed if speed is not None else (1.0 if clock == "now" else 60.0),
+        trades=tuple(Path(part) for part in trades.split(",") if part),
+        of_now=clock == "now",
         hold_s=parse_hold(hold),
         seed=seed,
         fee_bps=fee_bps,
@@ -135,6 +148,7 @@ async def _serve(settings: Settings, *, as_json: bool, ephemeral: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     async with serving(settings) as running:
         gc.freeze()  # tapes and code stay for ever; looking through them again would cost a beat
+        gc.enable()
         said = running.announcement()
         print(json.dumps(said) if as_json else _spoken(said), flush=True)
         if ephemeral:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from bridge.local_exchange.recorded_trades import load_trades
 from bridge.local_exchange.settings import BACKLOG, Settings
 from workbench.data import Places, load
 from workbench.errors import DataError, UsageError
 from workbench.execution.matching.tape import Tape
 from workbench.market.candles import Candles
 from workbench.market.instruments import KNOWN, Instrument, infer_instrument, instrument
+from workbench.market.timeframes import WEEK_MS
 
 Loaded = tuple[Candles, Instrument, Tape, int]
 
 
-def load_market(symbol: str, settings: Settings) -> Loaded:
+def load_market(symbol: str, settings: Settings, wall_ms: int) -> Loaded:
     """Return a symbol's candles, rules, tape and the index of the first candle to replay."""
+    if settings.trades:
+        path = settings.trades[settings.symbols.index(symbol)]
+        candles, tape = load_trades(symbol, settings.interval, path)
+        return candles, rules_for(candles, 0), tape, 0
     candles = load(
         symbol,
         settings.interval,
@@ -31,7 +40,34 @@ def load_market(symbol: str, settings: Settings) -> Loaded:
             f"{symbol} {settings.interval}: no candle opens at or after {settings.start}; "
             "start earlier or load newer candles with `workbench collect`"
         )
-    return candles, rules_for(candles, first), Tape(candles), first
+    rules = rules_for(candles, first)
+    if settings.of_now:
+        candles, first = moved_to_now(candles, first, wall_ms)
+    return candles, rules, Tape(candles), first
+
+
+def moved_to_now(candles: Candles, first: int, wall_ms: int) -> tuple[Candles, int]:
+    """Return candles moved by whole weeks so that now lies in the week after the first one.
+
+    Weekdays and hours stay what they were; so the index that is returned is of the candle of now.
+    Raises UsageError for months, which weeks do not move onto months, DataError where the tape ends
+    before.
+    """
+    timeframe = candles.timeframe
+    if timeframe.fixed_ms is None:
+        raise UsageError(f"--time now moves by weeks, which {timeframe} candles do not fit; use 1w")
+    opened = candles.records["open_time"]
+    weeks = (wall_ms - int(opened[first])) // WEEK_MS
+    records = candles.records.copy()
+    records["open_time"] += weeks * WEEK_MS
+    at = int(np.searchsorted(records["open_time"], wall_ms, "right")) - 1
+    if at < 0 or timeframe.next(int(records["open_time"][at])) <= wall_ms:
+        raise DataError(
+            f"{candles.symbol} {timeframe}: moved by {weeks} weeks there is no candle for this hour; "
+            "begin with an earlier --start, or load newer candles"
+        )
+    source = f"{candles.source}; times moved by {weeks} weeks to now"
+    return replace(candles, records=records, first=at, source=source), at
 
 
 def places_for(data: str) -> Places | None:

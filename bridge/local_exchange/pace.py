@@ -94,6 +94,8 @@ class Agenda:
 def market_clock(venue: Venue, clock: Clock) -> MarketClock:
     """Return the clock of a market that begins to run now."""
     now_s, settings = clock.elapsed(), venue.settings
+    if settings.of_now:
+        return MarketClock(clock.wall_ms(), now_s, 1.0)
     return MarketClock(venue.now_ms, now_s, settings.speed, now_s + settings.hold_s)
 
 
@@ -106,14 +108,15 @@ async def run(venue: Venue, clock: Clock, market: MarketClock) -> None:
         now_s = clock.elapsed()
         wait_s = NAP_S
         if upcoming is not None:
-            wait_s = 0.0 if agenda.between else market.due_s(upcoming[0]) - now_s
+            cut = agenda.between and settings.cuts_gaps
+            wait_s = 0.0 if cut else market.due_s(upcoming[0]) - now_s
         if upcoming is None or wait_s > 0:
             await clock.sleep(min(wait_s, NAP_S))
             turn_s = clock.elapsed()
             continue
         played = venue.play(upcoming[1])
         agenda.done(opens=played.opens, closes=played.closes)
-        if played.opens:
+        if played.opens and not settings.of_now:
             market.open_at(upcoming[0], clock.elapsed(), settings.hold_s)
         if now_s - turn_s > TURN_S:
             await clock.sleep(0)

@@ -75,7 +75,8 @@ class Replay:
         filled = self._engine.walk(symbol, [printed.price_e8], printed.quantity_e8, printed.time_ms)
         passed = self.stand()
         opens = self.played == self.tape.first[self.candle] + 1
-        return Played(symbol, printed, bool(opens), bool(self.closed), filled + passed)
+        closes = self.closed and printed.time_ms >= self.tape.close_ms(self.candle)
+        return Played(symbol, printed, bool(opens), bool(closes), filled + passed)
 
     def skip(self, count: int) -> None:
         """Make prints at once that no order waits for."""

@@ -78,7 +78,7 @@ class Running:
 def build(settings: Settings, clock: Clock) -> Exchange:
     """Load the candles and return the exchange standing at its first open, not yet listening."""
     markets, notes = {}, []
-    for symbol, (candles, rules, tape, first) in _loaded(settings).items():
+    for symbol, (candles, rules, tape, first) in _loaded(settings, clock.wall_ms()).items():
         markets[symbol] = (rules, tape, first)
         notes.append(candles.source)
         note = rules_note(candles, rules)
@@ -96,10 +96,10 @@ def build(settings: Settings, clock: Clock) -> Exchange:
     return Exchange(venue, clock, "; ".join(dict.fromkeys(notes)))
 
 
-def _loaded(settings: Settings) -> dict[str, Loaded]:
+def _loaded(settings: Settings, wall_ms: int) -> dict[str, Loaded]:
     if settings.crowd:
         return crowd(settings.crowd, settings.interval, settings.seed)
-    return {symbol: load_market(symbol, settings) for symbol in settings.symbols}
+    return {symbol: load_market(symbol, settings, wall_ms) for symbol in settings.symbols}
 
 
 @asynccontextmanager

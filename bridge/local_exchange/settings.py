@@ -57,6 +57,8 @@ class Settings:
     interval: str = "1m"
     data: str = "auto"
     crowd: int = 0  # so many made-up symbols instead of `symbols`
+    trades: tuple[Path, ...] = ()  # recorded trades, a file a symbol, instead of candles
+    of_now: bool = False  # times shifted by whole weeks, so that the replay is now
     start: str | None = None
     end: str | None = None
     pace: Pace = Pace.TIME
@@ -78,9 +80,20 @@ class Settings:
     port: int = 0
     sockets: SocketRules = field(default_factory=SocketRules)
 
+    @property
+    def cuts_gaps(self) -> bool:
+        """Whether a gap that all symbols have in common takes no time."""
+        return not (self.trades or self.of_now)
+
     def __post_init__(self) -> None:
         if not self.symbols:
             raise UsageError("no symbol to trade; pass --symbols BTCUSDT")
+        if self.trades and len(self.trades) != len(self.symbols):
+            raise UsageError(
+                f"{len(self.trades)} files of trades for {len(self.symbols)} symbols; pass one a symbol"
+            )
+        if self.of_now and (self.speed != 1 or self.pace is Pace.STEP):
+            raise UsageError("--time now runs as fast as life; leave --speed and --pace step out")
         if not self.speed > 0:
             raise UsageError(f"speed {self.speed}: must be above 0; 60 plays an hour in a minute")
         if self.hold_s < 0:
