@@ -12,8 +12,10 @@ from tests.data.conftest import candle_frame
 from workbench.data import Places
 from workbench.data.health import health
 from workbench.data.quality import Limits, check
+from workbench.data.sources.folder import Folder
 from workbench.data.times import to_ms
 from workbench.errors import DataError
+from workbench.market.timeframes import TIMEFRAMES
 
 PRICES = ("open", "high", "low", "close")
 
@@ -41,6 +43,11 @@ def test_healthy_candles_have_nothing_to_report() -> None:
     assert report.as_dict()["last"] == "2024-01-09T07:00Z"
 
 
+def closes(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return hours with the last millisecond of each, as the exchange writes it."""
+    return frame.with_columns(close_time=pl.col("open_time").dt.epoch("ms") + 3_599_999)
+
+
 BAD = {
     "duplicate": lambda f: pl.concat([f.head(11), f.slice(10)]),
     "unordered": lambda f: pl.concat([f.head(10), f.slice(11, 1), f.slice(10, 1), f.slice(12)]),
@@ -53,7 +60,11 @@ BAD = {
     "price": lambda f: put(f, 10, low=0.0),
     "unit": lambda f: f.with_columns(pl.col("open_time").dt.offset_by("200y")),
 }
+BAD["close_time"] = lambda f: closes(f).with_columns(
+    pl.when(pl.int_range(pl.len()) == 10).then(pl.col("close_time") + 1).otherwise("close_time")
+)
 SAYS = {
+    "close_time": "1 candles do not close a millisecond before the next opens, the first at 2024-01-01T10:00Z",
     "duplicate": "2 candles share their open_time with another candle, the first at 2024-01-01T10:00Z",
     "unordered": "1 candles open before the candle stored ahead of them, the first at 2024-01-01T10:00Z",
     "misaligned": "100 candles do not open on a whole 1h, the first at 2024-01-01T00:28Z",
@@ -180,6 +191,40 @@ def test_the_gaps_of_recorded_bitcoin_hours_are_found_exactly(shared_data: Path)
     assert late[0].cause.startswith("exchange outage: missing in ADAUSDT BNBUSDT ETHUSDT")
     maintenance = next(g for g in gaps if g.first_missing_ms == to_ms("2019-05-15T03:00Z"))
     assert maintenance.last_missing_ms == to_ms("2019-05-15T12:00Z")
+
+
+def test_the_gaps_of_recorded_hours_are_those_that_plain_counting_finds(shared_data: Path) -> None:
+    """Another way: every hour from first to last that is not in the set of hours is missing."""
+    hours = pl.read_parquet(shared_data / "klines_1h.parquet").filter(symbol="BTCUSDT")
+    there = {int(at.timestamp()) // 3_600 for at in hours["open_time"]}
+    missing = [hour for hour in range(min(there), max(there)) if hour not in there]
+    runs: list[list[int]] = []
+    for hour in missing:
+        if runs and runs[-1][1] == hour - 1:
+            runs[-1][1] = hour
+        else:
+            runs.append([hour, hour])
+    found = health("BTCUSDT", "1h", places=Places(shared_data, None, None)).report.gaps
+    bounds = [[g.first_missing_ms // 3_600_000, g.last_missing_ms // 3_600_000] for g in found]
+    assert bounds == runs
+    assert [gap.bars for gap in found] == [last - first + 1 for first, last in runs]
+    assert (len(runs), len(missing)) == (20, 59)
+
+
+def test_files_with_their_closing_times_are_held_to_them(tmp_path: Path) -> None:
+    good = closes(candle_frame(30))
+    for kept, kind in ((good, []), (good.with_columns(pl.col("close_time") + 1), ["close_time"])):
+        kept.write_parquet(tmp_path / "klines_1h.parquet")
+        report = health("BTCUSDT", "1h", places=Places(tmp_path, None, None)).report
+        assert kinds(report.errors) == kind
+    source = Folder(tmp_path)
+    with pytest.raises(
+        DataError, match=r"klines_1h.parquet: BTCUSDT 1h: 30 candles do not close a"
+    ):
+        list(source.fetch("BTCUSDT", TIMEFRAMES["1h"], 0, to_ms("2025-01-01")))
+    good.write_parquet(tmp_path / "klines_1h.parquet")
+    (page,) = source.fetch("BTCUSDT", TIMEFRAMES["1h"], 0, to_ms("2025-01-01"))
+    assert page.equals(candle_frame(30))
 
 
 @pytest.mark.parametrize("interval", ["1d", "4h"])

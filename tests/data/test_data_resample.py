@@ -127,6 +127,21 @@ def test_recorded_minutes_add_up_to_recorded_hours(shared_data: Path) -> None:
     _assert_adds_up(shared_data, "klines_1m_BTCUSDT_2025-01.parquet", "1m", "1h", [])
 
 
+def test_recorded_minutes_become_the_recorded_days_over_all_steps(shared_data: Path) -> None:
+    """1m to 1h to 4h to 1d, each built from the one before, beside the recorded days of January."""
+    built = pl.read_parquet(shared_data / "klines_1m_BTCUSDT_2025-01.parquet")
+    for fine, coarse in (("1m", "1h"), ("1h", "4h"), ("4h", "1d")):
+        built = resample(built, fine, coarse)
+        recorded = pl.read_parquet(shared_data / f"klines_{coarse}.parquet").filter(
+            symbol="BTCUSDT"
+        )
+        both = built.join(recorded, on="open_time", suffix="_there")
+        assert len(both) == len(built) == {"1h": 744, "4h": 186, "1d": 31}[coarse]
+        for name in ("open", "high", "low", "close"):
+            assert both[name].equals(both[f"{name}_there"].alias(name))
+        assert (both["volume"] / both["volume_there"] - 1).abs().max() <= 1e-12
+
+
 def _assert_adds_up(folder: Path, name: str, fine: str, coarse: str, exceptions: list[str]) -> None:
     built = resample(pl.read_parquet(folder / name), fine, coarse)
     recorded = pl.read_parquet(folder / f"klines_{coarse}.parquet")

@@ -80,7 +80,7 @@ def read(parts: list[Part], *, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
 
 def _scan_stored(parts: list[Part], keep: tuple[str, ...]) -> pl.LazyFrame:
     """Return files of the store as one: they have the schema to the letter and hold one symbol."""
-    wanted = SCHEMA | {name: STORED[name] for name in keep}
+    wanted = SCHEMA | {name: STORED[name] for name in keep if name in STORED}
     return pl.scan_parquet(
         [part.path for part in parts],
         schema=pl.Schema(wanted),

@@ -84,7 +84,7 @@ def health(
     timeframe = parse_timeframe(interval)
     places = places or Places.here()
     series, others = recorded_series(symbol, timeframe, venue=venue, places=places)
-    frame = files.read(list(series.parts)).collect()
+    frame = files.read(list(series.parts), keep=("close_time",)).collect()
     report = check(frame, timeframe, now_ms=now_ms)
     if not report.errors:
         report = with_warnings(report, _second_looks(series, frame, places, against))

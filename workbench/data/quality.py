@@ -201,6 +201,15 @@ def _errors(
             "have a negative volume or count",
         ),
     ]
+    if "close_time" in schema:  # of a file that has it; the store does not keep it
+        told = pl.col("close_time")
+        told_ms = told if schema["close_time"].is_integer() else told.dt.epoch("ms")
+        due_ms = closing_time(time, interval).dt.epoch("ms") - 1
+        rules.append(
+            Rule(
+                "close_time", told_ms != due_ms, "do not close a millisecond before the next opens"
+            )
+        )
     if now_ms is not None and interval.fixed_ms is not None:
         rules.append(
             Rule("unclosed", ms + interval.fixed_ms > now_ms, "had not closed when they were taken")

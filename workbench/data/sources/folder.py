@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from workbench.data import files
+from workbench.data.quality import check
 from workbench.data.schema import OPEN_TIME
 from workbench.errors import DataError
 from workbench.market.timeframes import Timeframe
@@ -48,6 +49,9 @@ class Folder:
             pl.lit(start_ms).cast(OPEN_TIME), pl.lit(end_ms).cast(OPEN_TIME), closed="left"
         )
         for part in sorted(parts, key=lambda one: one.first_ms):
-            frame = files.read([part]).filter(window).collect()
+            frame = files.read([part], keep=("close_time",)).filter(window).collect()
+            if "close_time" in frame.columns:
+                check(frame, timeframe).refuse(f"{part.path.name}: {symbol} {timeframe}")
+                frame = frame.drop("close_time")
             if not frame.is_empty():
                 yield frame
