@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bridge.local_exchange.accounts import Account
 from bridge.local_exchange.exchange import Exchange
 from bridge.local_exchange.parameters import Parameters
-from bridge.local_exchange.security import authenticate, ws_payload
+from bridge.local_exchange.security import authenticate, check_fresh, ws_payload
 from bridge.local_exchange.shapes import Json
 from bridge.local_exchange.ws_session import ApiSession
 from workbench.execution.orders import Rejected
@@ -57,7 +57,12 @@ def _subscribe(
 def _subscribe_signed(
     exchange: Exchange, session: ApiSession, params: dict[str, str], wall_ms: int
 ) -> Json:
-    account = _signer(exchange, params, wall_ms)
+    if session.account is not None and not params.get("apiKey"):  # as the official SDK sends it
+        request = Parameters(params)
+        check_fresh(request.text("timestamp"), request.optional("recvWindow"), wall_ms)
+        account = session.account
+    else:
+        account = _signer(exchange, params, wall_ms)
     return {"subscriptionId": exchange.users.subscribe(session, account)}
 
 

@@ -78,6 +78,8 @@ async def test_a_session_of_an_ed25519_key_needs_no_more_signatures(open_exchang
         late = await talk.ask("account.status", timestamp=1)
         assert late["error"]["code"] == -1021
         assert (await talk.ask("userDataStream.subscribe"))["result"] == {"subscriptionId": 0}
+        unsigned = await talk.unsigned("userDataStream.subscribe.signature")
+        assert unsigned["error"]["code"] == -2035  # by the session, and it listens already
         again = await talk.ask("userDataStream.subscribe")
         assert again["error"]["code"] == -2035
         assert (await talk.ask("session.status"))["result"]["userDataStream"] is True
