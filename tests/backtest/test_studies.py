@@ -280,3 +280,14 @@ def test_with_all_history_every_candle_before_the_window_is_warm_up() -> None:
     # The window's 1,200 hours follow on 1,200 others, all of them seen, or the last ten alone. What
     # is wanted at a close is bought an hour later; candles while it is held count.
     assert entered == [[1_199 / 1_200, 1_099 / 1_200, 0.0], [59 / 1_200, 0.0, 0.0]]
+
+
+def test_who_only_holds_has_beaten_nothing() -> None:
+    study = wb.study(
+        symbols=SYMBOLS, intervals=["1h", "4h"], strategy=wb.strategies.hold, progress=False,
+        windows=[("2025-01-02", None), ("2025-01-20", None)], params={"share": 1.0},
+    )  # fmt: skip
+    rows = study.frame
+    assert rows["total_return"].to_list() == pytest.approx(rows["holding"].to_list(), abs=1e-12)
+    assert rows["open_trade"].all()
+    assert study.ranking("strategy")["beat_holding"].to_list() == [0.0]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.backtest.headline_rules import Outcome, cold_start, published
-from workbench.backtest.setting import Costs, holding_curve
+from workbench.backtest.setting import Costs, beats, holding_curve
 from workbench.backtest.sweep import sweep_params
 from workbench.data import load, resample
 from workbench.errors import DataError
@@ -65,6 +65,7 @@ class Headline:
 
         frame = self.frame.with_columns(value=pl.col(column))
         entered = frame.filter(pl.col(f"{column}_entered"))
+        beat = beats(pl.col("value") / 100.0, pl.col("holding") / 100.0)
         best = frame.sort("value", descending=True).row(0, named=True)
         ranked = frame.group_by("params").agg(pl.col("value").mean()).sort("value", descending=True)
         symbol, interval, days, params = CLAIMED
@@ -82,7 +83,7 @@ class Headline:
             "best": {k: best[k] for k in ("symbol", "interval", "days", "params", "value")},
             "top_params": ranked.to_dicts(),
             "holding_mean": _mean(frame["holding"]),
-            "beat_holding_pct": 100.0 * _mean(entered["value"] > entered["holding"]),
+            "beat_holding_pct": 100.0 * _mean(entered.select(beat).to_series()),
             "no_trades": frame.height - entered.height,
             "claimed": {
                 "value": claimed["value"],

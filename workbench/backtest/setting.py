@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,10 +16,14 @@ from workbench.market.candles import Candles
 from workbench.market.instruments import KNOWN, Instrument, infer_instrument, instrument
 from workbench.market.timeframes import DAY_MS, YEAR_MS, Timeframe
 
+if TYPE_CHECKING:
+    import polars as pl
+
 Filters = Literal["none", "exchange"]
 DEFAULT_FEE_BPS = 10.0
 DEFAULT_SLIPPAGE_BPS = 1.0
 DEFAULT_CASH = 10_000.0
+ROUNDED = 1e-9  # relative: what engines may differ by in one and the same equity
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,14 @@ def samples_a_year(timeframe: Timeframe) -> float:
 def window_days(candles: Candles) -> float:
     """Return the window's length in days, counted in candles."""
     return len(candles) * candles.timeframe.mean_ms / DAY_MS
+
+
+def beats(value: pl.Expr, holding: pl.Expr) -> pl.Expr:
+    """Return whether a return, a fraction, is above holding's by more than engines round.
+
+    Who bought when holding did, and never sold, has earned the same and has beaten nothing.
+    """
+    return 1.0 + value > (1.0 + holding) * (1.0 + ROUNDED)
 
 
 def holding_curve(candles: Candles, costs: Costs) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.backtest.results import METRIC_COLUMNS
+from workbench.backtest.setting import beats
 from workbench.backtest.study_plan import StudyPlan
 from workbench.errors import UsageError
 
@@ -66,7 +67,7 @@ class StudyResult:
         _demand(metric, METRIC_COLUMNS, "metric")
         keys = ["strategy", "params"] if key == "params" else [key]
         value, entered = pl.col(metric), (pl.col("trades") > 0) | pl.col("open_trade")
-        beats = (pl.col("total_return") > pl.col("holding")).filter(entered)
+        beat = beats(pl.col("total_return"), pl.col("holding")).filter(entered)
         grouped = self.scan().group_by(keys, maintain_order=True)
         return (
             grouped.agg(
@@ -76,7 +77,7 @@ class StudyResult:
                 value.min().alias("lowest"),
                 value.max().alias("highest"),
                 (pl.col("total_return") > 0.0).mean().alias("earned"),
-                beats.mean().alias("beat_holding"),
+                beat.mean().alias("beat_holding"),
                 pl.col("holding").mean().alias("holding"),
             )
             .sort("mean", descending=True, nulls_last=True, maintain_order=True)

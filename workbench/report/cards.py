@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from workbench.analysis.plateaus import neighbour_medians
-from workbench.backtest.setting import holding_curve
+from workbench.backtest.setting import beats, holding_curve
 from workbench.errors import UsageError
 from workbench.report import charts, numbers
 from workbench.report.tearsheet import CARD, heading, picture
@@ -171,7 +171,7 @@ def _study_tiles(result: StudyResult) -> dict[str, str]:
     returns, entered = pl.col("total_return"), (pl.col("trades") > 0) | pl.col("open_trade")
     found = result.scan().select(
         mean=returns.mean(), median=returns.median(), holding=pl.col("holding").mean(),
-        beat=(returns > pl.col("holding")).filter(entered).mean(),
+        beat=beats(returns, pl.col("holding")).filter(entered).mean(),
     )  # fmt: skip
     row = found.collect().row(0, named=True)
     return {

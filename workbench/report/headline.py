@@ -14,6 +14,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from workbench.backtest.setting import beats
 from workbench.errors import DataError
 from workbench.report import numbers
 from workbench.report.theme import (
@@ -185,7 +186,8 @@ def _best_set(frame: pl.DataFrame, column: Column) -> str:
 
 def _beat(frame: pl.DataFrame, column: Column) -> str:
     entered = frame.filter(pl.col(f"{column.key}_entered"))
-    return _percent(100 * (entered[column.key] > entered["holding"]).mean())  # type: ignore[operator]
+    beat = beats(pl.col(column.key) / 100.0, pl.col("holding") / 100.0)
+    return _percent(100 * entered.select(beat.mean()).item())
 
 
 def _idle(frame: pl.DataFrame, column: Column) -> str:
