@@ -121,6 +121,12 @@ CASES: dict[str, tuple[Callable[[Bench], None], dict[str, str | None], tuple[str
         clock_off, {}, ("says 2024-05-05T01:00Z, this machine's 2024-05-05T00:00Z: 60 minutes", "set-ntp true"),
     ),
     "no such source": (nothing, {"source": "tape", "base_url": None}, ("unknown source 'tape'; use rest",)),
+    "no archives of streams": (
+        nothing, {"source": "live", "archive_url": "x"}, ("--archive-url goes with --source archive or",),
+    ),
+    "streams of a source without": (
+        nothing, {"stream_url": "ws://127.0.0.1:1"}, ("--stream-url goes with --source live, not with rest",),
+    ),
     "too many jobs": (nothing, {"jobs": "99"}, ("--jobs 99: must lie between 1 and 32",)),
 }  # fmt: skip
 KEEPS_A_PAGE = {"page twice", "page in disorder", "a page of before"}

@@ -194,6 +194,14 @@ def test_a_store_of_its_own_is_listed_and_checked_by_command(
     words = ["check", "BTCUSDT", "4h", "--venue", "synthetic", "--store", str(tmp_path / "mine")]
     shown = json.loads(CliRunner().invoke(data_app, [*words, "--json"]).stdout)
     assert (shown["rows"], shown["gaps"]) == (60, [])
+    words = ["check", "BTCUSDT", "4h", "--store", str(tmp_path / "mine")]
+    assert "nothing is recorded of venue binance, but of synthetic; name one with --venue" in str(
+        CliRunner().invoke(data_app, words).exception
+    )
+    words[1] = "ETHUSDT"
+    assert "unknown symbol 'ETHUSDT': nobody recorded it" in str(
+        CliRunner().invoke(data_app, words).exception
+    )
     run = CliRunner().invoke(data_app, ["list", "--store", str(tmp_path / "none")])
     assert isinstance(run.exception, UsageError)
     assert "--store none: no such folder; `workbench collect` makes one" in str(run.exception)

@@ -67,6 +67,8 @@ def collect(
 
     if stream_url is not None and source != "live":
         raise UsageError(f"--stream-url goes with --source live, not with {source}")
+    if archive_url is not None and source == "live":
+        raise UsageError("--archive-url goes with --source archive or auto, not with live")
     kept = Store(store or datasets_folder())
     asked: Asked = {
         "symbols": _names(symbols),

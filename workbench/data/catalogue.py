@@ -95,6 +95,12 @@ def recorded_series(
                 and other.symbol != symbol
             ]
             return one, others
+    venues = sorted({one.venue for one in everything if one.symbol == symbol})
+    if venues and not of_symbol:
+        raise UsageError(
+            f"{symbol} {timeframe}: nothing is recorded of venue {venue}, but of "
+            f"{' '.join(venues)}; name one with --venue"
+        )
     raise UsageError(_unknown(symbol, timeframe, venue, of_symbol))
 
 
@@ -163,7 +169,7 @@ def _unknown(symbol: str, timeframe: Timeframe, venue: str, mine: list[Series]) 
     if mine:
         held = " ".join(sorted({one.timeframe.name for one in mine}))
         return f"{symbol} {timeframe}: recorded are only {held}; run `workbench collect` for it"
-    if symbol.upper() in KNOWN:
+    if symbol.upper() in KNOWN and symbol.upper() != symbol:
         return f"unknown symbol {symbol!r}; write it {symbol.upper()}"
     where = "" if venue == "binance" else f" for venue {venue}"
     return (

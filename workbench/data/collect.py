@@ -138,7 +138,12 @@ def _collect_series(
     ranges = missing_ranges(before, series.timeframe, since_ms, until_ms)
     label = f"{series.symbol} {series.timeframe}"
     done = Added(0, 0, 0)
-    with tqdm(desc=label, unit=" candles", unit_scale=True, disable=not progress) as bar:
+    total = None  # without a beginning nobody knows how many there are
+    if since_ms > 0:
+        total = sum(series.timeframe.steps(start_ms, end_ms) for start_ms, end_ms in ranges)
+    with tqdm(
+        desc=label, total=total, unit=" candles", unit_scale=True, disable=not progress
+    ) as bar:
         for start_ms, end_ms in ranges:
             pages = source.fetch(series.symbol, series.timeframe, start_ms, end_ms)
             for batch in _batches(pages, source.description):
@@ -151,7 +156,7 @@ def _collect_series(
     if nothing_came and not len(before):
         raise DataError(
             f"{label}: {source.description} has no closed candle between {iso(since_ms)} and "
-            f"{iso(until_ms)}; widen the window"
+            f"{iso(until_ms)}; check the symbol, or widen the window"
         )
     series.seal(
         source=source.description,

@@ -170,7 +170,7 @@ class BinanceLive:
             if lag:
                 self.patience.back_off(lag)
             expected_ms = sequence.expected_ms
-            if timeframe.next(expected_ms) > self.rest.server_time_ms():
+            if timeframe.next(expected_ms) > end_ms:
                 return  # has not closed yet
             for page in self.rest.fetch(symbol, timeframe, expected_ms, heard.before(end_ms)):
                 yield from heard.told(marked(page, self.rest.description))
