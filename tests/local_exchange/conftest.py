@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -20,6 +22,7 @@ from bridge.local_exchange.security import sign
 from bridge.local_exchange.server import Running, listening
 from bridge.local_exchange.settings import Pace, Settings
 from bridge.local_exchange.venue import Venue
+from tests.conftest import ROOT
 from workbench.execution.matching.tape import Tape
 from workbench.market.candles import Candles, records_from_columns
 from workbench.market.instruments import instrument, to_e8
@@ -97,24 +100,27 @@ class Local:
             return await answer.json()
 
     async def client(self) -> AsyncClient:
-        """Return an unmodified python-binance client pointed here."""
-        rest, ws = self.running.rest, self.running.ws
-
-        class Client(AsyncClient):
-            API_URL = f"{rest}/api"
-            MARGIN_API_URL = f"{rest}/sapi"
-            WS_API_URL = f"{ws}/ws-api/v3"
-
-        return await Client.create(self.key, self.secret)
+        """Return an unmodified python-binance client pointed here by the README's own lines."""
+        client: AsyncClient = await self._pointed()["Client"].create(self.key, self.secret)
+        return client
 
     def sockets(self, client: AsyncClient) -> BinanceSocketManager:
-        """Return an unmodified python-binance socket manager pointed here."""
-        ws = self.running.ws
+        """Return an unmodified python-binance socket manager, pointed here likewise."""
+        sockets: BinanceSocketManager = self._pointed()["Sockets"](client, max_queue_size=10_000)
+        return sockets
 
-        class Sockets(BinanceSocketManager):
-            STREAM_URL = f"{ws}/"
+    def _pointed(self) -> dict[str, Any]:
+        names: dict[str, Any] = {"rest": self.running.rest, "ws": self.running.ws}
+        exec(readme_block("class Client(AsyncClient)"), names)
+        return names
 
-        return Sockets(client, max_queue_size=10_000)
+
+def readme_block(word: str) -> str:
+    """Return the Python block of the README that holds a word."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (found,) = [block for block in blocks if word in block]
+    return found
 
 
 Opener = Callable[..., AbstractAsyncContextManager[Local]]

@@ -9,32 +9,22 @@ from typing import Any
 import pytest
 
 from bridge.local_exchange.settings import Pace
-from tests.local_exchange.conftest import Local, Opener, made_up
+from tests.local_exchange.conftest import Local, Opener, made_up, readme_block
 
 pro = pytest.importorskip("ccxt.pro", reason="ccxt is a peer; `make test` installs it")
 SYMBOL = "BTC/USDT"
 
 
-def pointed(local: Local) -> dict[str, Any]:
-    """Return what points ccxt at a local exchange: see the README."""
-    rest, ws = local.running.rest, local.running.ws
-    return {
-        "apiKey": local.key,
+def pointed(local: Local) -> Any:
+    """Return a client made by the README's own lines."""
+    names: dict[str, Any] = {
+        "rest": local.running.rest,
+        "ws": local.running.ws,
+        "api_key": local.key,
         "secret": local.secret,
-        "urls": {
-            "api": {
-                "public": f"{rest}/api/v3",
-                "private": f"{rest}/api/v3",
-                "v1": f"{rest}/api/v1",
-                "sapi": f"{rest}/sapi/v1",
-                "sapiV2": f"{rest}/sapi/v2",
-                "sapiV3": f"{rest}/sapi/v3",
-                "sapiV4": f"{rest}/sapi/v4",
-                "ws": {"spot": f"{ws}/ws", "ws-api": {"spot": f"{ws}/ws-api/v3"}},
-            }
-        },
-        "options": {"fetchMarkets": {"types": ["spot"]}, "fetchMargins": False},
     }
+    exec(readme_block("ccxt.pro.binance("), names)
+    return names["exchange"]
 
 
 @pytest.fixture
@@ -47,7 +37,7 @@ async def moving(open_exchange: Opener) -> AsyncIterator[Local]:
 @pytest.fixture
 async def client(moving: Local) -> AsyncIterator[Any]:
     """A ccxt client that knows the markets."""
-    found = pro.binance(pointed(moving))
+    found = pointed(moving)
     try:
         await found.load_markets()
         yield found
