@@ -68,13 +68,23 @@ def candle_records(candles: list[CandleRow]) -> np.ndarray:
     return records
 
 
-def warmed(row: InstanceRow, candles: list[CandleRow], state: bytes, layout: str) -> Step:
-    """Begin to trade after these warm-up candles."""
+def warmed(
+    row: InstanceRow,
+    candles: list[CandleRow],
+    state: bytes,
+    layout: str,
+    *,
+    newest: CandleRow | None,
+) -> Step:
+    """Begin to trade after these warm-up candles, with what follows the `newest` closed candle.
+
+    A strategy that needs no warm-up is fed none; history is not traded all the same.
+    """
     after = replace(
         moved(row, InstanceState.RUNNING),
         first_warm_ms=candles[0].open_time_ms if candles else 0,
-        last_candle_ms=candles[-1].open_time_ms if candles else 0,
-        last_close=candles[-1].close if candles else 0.0,
+        last_candle_ms=newest.open_time_ms if newest else 0,
+        last_close=newest.close if newest else 0.0,
         strategy_state=state,
         state_layout=layout,
     )

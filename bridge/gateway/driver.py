@@ -122,12 +122,12 @@ class Driver:
         failures = 0
         while True:
             try:
-                candles = await warm_up_candles(
+                closed = await warm_up_candles(
                     self._exchange,
                     instance=row.name,
                     symbol=row.symbol,
                     timeframe=self._timeframe,
-                    count=loaded.stable,
+                    count=max(1, loaded.stable),  # the newest is the last that is not traded
                 )
                 break
             except Refused as refusal:
@@ -138,11 +138,14 @@ class Driver:
                 failures += 1
                 await self._clock.sleep(back_off(failures))
         link, loaded = await self._runner()
+        candles = closed[-loaded.stable :] if loaded.stable else []
         records = core.candle_records(candles).tobytes()
         state = await link.warm_up(loaded.initial_state, records, row.capital_e8 / SCALE)
         if self.book.row.state is not InstanceState.STARTING:
             return  # a stop came first
-        self._commit(core.warmed(self.book.row, candles, state, loaded.state_layout))
+        newest = closed[-1] if closed else None
+        layout = loaded.state_layout
+        self._commit(core.warmed(self.book.row, candles, state, layout, newest=newest))
         self.book.last_price = self.book.row.last_close
 
     async def _on_candle(self, candle: CandleRow, *, late: bool) -> None:

@@ -18,6 +18,7 @@ from bridge.journal_rows import InstanceState
 from bridge.runner_link import Loaded, RunnerFault, RunnerGone
 from tests.bridge.doubles import JumpingClock, MemoryExchange, books_with, instance_row, journal_in
 from workbench.core.records import empty_intent
+from workbench.market.candles import CANDLE
 
 HOUR = 3_600_000
 
@@ -27,9 +28,11 @@ class ScriptedRunner:
 
     pid = 4711
 
-    def __init__(self, script: list[float | Exception]) -> None:
+    def __init__(self, script: list[float | Exception], stable: int = 2) -> None:
         self.script = script
+        self.stable = stable
         self.asked: list[int] = []
+        self.fed: list[int] = []
 
     async def start(self, strategy: str) -> ScriptedRunner:
         """Be the factory as well."""
@@ -37,7 +40,13 @@ class ScriptedRunner:
 
     async def load(self, strategy: str, params: object, code_sha: str) -> Loaded:
         """Load anything."""
-        return Loaded("ab" * 32, {}, 2, 2, "x", b"fresh")
+        return Loaded("ab" * 32, {}, 2, self.stable, "x", b"fresh")
+
+    async def warm_up(self, state: bytes, candles: bytes, cash: float) -> bytes:
+        """Note which hours were fed."""
+        times = np.frombuffer(candles, CANDLE)["open_time"] // HOUR
+        self.fed.extend(times.tolist())
+        return b"warm"
 
     async def decide(
         self, seq: int, state: bytes, *_: bytes, timeout: float
@@ -99,6 +108,37 @@ async def lived(
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)
     return book, exchange, runner
+
+
+@pytest.mark.parametrize(("stable", "fed"), [(0, []), (1, [9]), (3, [7, 8, 9])])
+async def test_history_warms_a_strategy_up_and_is_never_traded(
+    tmp_path: Path, stable: int, fed: list[int]
+) -> None:
+    """Hours 0 to 9 lie before the start, 10 to 13 come: four decisions, whatever the warm-up."""
+    clock = JumpingClock()
+    exchange = EndlessExchange(
+        clock,
+        history=[candle(i) for i in range(10)],
+        frames=[candle(i) for i in range(10, 14)],
+    )
+    row = instance_row(state=InstanceState.STARTING, state_layout="", late_entry="take")
+    books, book = books_with(journal_in(tmp_path), row)
+    desk = OrderDesk(books, exchange, clock, backend_timeout_ms=500)
+    runner = ScriptedRunner([], stable)
+    driver = Driver(
+        book, books, exchange=exchange, desk=desk, runners=runner, clock=clock, tape_market=True,  # type: ignore[arg-type]
+        on_change=lambda: None,
+    )  # fmt: skip
+    living = asyncio.ensure_future(driver.run())
+    try:
+        async with asyncio.timeout(60):
+            while book.row.last_candle_ms < 13 * HOUR and not living.done():
+                await asyncio.sleep(0)
+    finally:
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+    assert runner.fed == fed
+    assert book.row.bars == 4
 
 
 async def test_flatten_sells_everything_and_keep_sells_nothing(tmp_path: Path) -> None:
