@@ -30,6 +30,9 @@ def exchange(
     symbols: Annotated[str, typer.Option(help="Symbols, separated by commas.")] = "BTCUSDT",
     crowd: Annotated[int, typer.Option(help="So many made-up symbols, for load.")] = 0,
     interval: Annotated[str, typer.Option(help="Interval of the candles to replay.")] = "1m",
+    fine: Annotated[
+        str | None, typer.Option(help="Finer interval, drawn inside the candles: SYNTHETIC.")
+    ] = None,
     start: Annotated[str | None, typer.Option(help="First candle to replay, ISO, UTC.")] = None,
     end: Annotated[str | None, typer.Option(help="End of the replay, ISO, UTC.")] = None,
     trades: Annotated[
@@ -104,6 +107,7 @@ def exchange(
     settings = Settings(
         symbols=tuple(name.strip().upper() for name in symbols.split(",") if name.strip()),
         interval=interval,
+        fine=fine,
         crowd=crowd,
         data=data,
         start=start,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bridge.local_exchange.fine_path import refined
 from bridge.local_exchange.recorded_trades import load_trades
 from bridge.local_exchange.settings import BACKLOG, Settings
 from workbench.data import Places, load
@@ -41,6 +42,11 @@ def load_market(symbol: str, settings: Settings, wall_ms: int) -> Loaded:
             "start earlier or load newer candles with `workbench collect`"
         )
     rules = rules_for(candles, first)
+    if settings.fine:
+        history = max(0, first - BACKLOG)
+        candles = replace(candles, records=candles.records[history:], first=first - history)
+        candles = refined(candles, settings.fine, settings.seed)
+        first = candles.first
     if settings.of_now:
         candles, first = moved_to_now(candles, first, wall_ms)
     return candles, rules, Tape(candles), first

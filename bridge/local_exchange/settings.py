@@ -56,6 +56,7 @@ class Settings:
     symbols: tuple[str, ...] = ("BTCUSDT",)
     interval: str = "1m"
     data: str = "auto"
+    fine: str | None = None  # a finer interval, drawn inside the candles
     crowd: int = 0  # so many made-up symbols instead of `symbols`
     trades: tuple[Path, ...] = ()  # recorded trades, a file a symbol, instead of candles
     of_now: bool = False  # times shifted by whole weeks, so that the replay is now

@@ -16,6 +16,7 @@ import pytest
 
 from bridge.clock import SystemClock
 from bridge.local_exchange.crowd import crowd
+from bridge.local_exchange.fine_path import refined
 from bridge.local_exchange.markets import moved_to_now
 from bridge.local_exchange.recorded_trades import load_trades
 from bridge.local_exchange.server import Running, serving
@@ -23,6 +24,7 @@ from bridge.local_exchange.settings import Pace, Settings
 from tests.conftest import shared_path
 from tests.local_exchange.conftest import FIRST, made_up
 from workbench.errors import DataError, UsageError
+from workbench.execution.matching.tape import Tape, e8_of_floats
 from workbench.market.instruments import to_e8
 from workbench.market.timeframes import WEEK_MS, parse_timeframe
 
@@ -184,6 +186,43 @@ async def test_klines_of_a_market_of_now_end_now() -> None:
         assert [row[0] - rows[0][0] for row in rows] == [0, 60_000, 120_000]
         async with http.get(f"{running.rest}/local/market") as answer:
             assert "weeks to now" in (await answer.json())["source"]
+
+
+@pytest.mark.parametrize(("interval", "fine"), [("1h", "1m"), ("1d", "15m"), ("5m", "1s")])
+def test_a_path_inside_candles_puts_the_recorded_candles_together_again(
+    interval: str, fine: str
+) -> None:
+    source = made_up(320, interval)
+    drawn = refined(source, fine, 7)
+    tape = Tape(drawn)
+    whole = list(
+        tape.klines(source.timeframe, len(tape), start_ms=0, end_ms=None, limit=len(source.records))
+    )
+    for name in ("open", "high", "low", "close", "volume"):
+        made = [getattr(kline, f"{name}_e8") for kline in whole]
+        assert made == e8_of_floats(source.records[name]).tolist(), name
+    assert [kline.open_ms for kline in whole] == source.records["open_time"].tolist()
+    records = drawn.records
+    assert np.all(records["low"] <= np.minimum(records["open"], records["close"]))
+    assert np.all(records["high"] >= np.maximum(records["open"], records["close"]))
+    assert drawn.source.split("; ")[-1].startswith(f"SYNTHETIC {fine} path")
+    assert np.array_equal(refined(source, fine, 7).records, records)
+    assert not np.array_equal(refined(source, fine, 8).records, records)
+
+
+def test_the_path_visits_the_low_before_the_high() -> None:
+    source = made_up(320, "1h")
+    minutes = refined(source, "1m", 7).records.reshape(-1, 60)
+    at_low = (minutes["low"] == source.records["low"][:, None]).argmax(axis=1)
+    at_high = 59 - (minutes["high"] == source.records["high"][:, None])[:, ::-1].argmax(axis=1)
+    assert np.all(at_low <= at_high)
+
+
+def test_an_interval_that_does_not_fit_or_is_too_fine_is_refused() -> None:
+    with pytest.raises(UsageError, match="do not fit"):
+        refined(made_up(320, "5m"), "3m", 7)
+    with pytest.raises(UsageError, match="narrow the replay"):
+        refined(made_up(400, "1d"), "1s", 7)
 
 
 def test_a_crowd_is_made_of_sound_candles_and_its_seed() -> None:
