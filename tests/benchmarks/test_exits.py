@@ -1,0 +1,107 @@
+"""What exits cost: user code with stop and take-profit against the plain MACD loop, on one core.
+
+Goals 3 and 4: MACD with stop, slippage, fee and all columns at 0.48 of the yardstick's speed, simple
+average cross, RSI and a grid of 32 rungs with stop and take-profit at 0.6 of it; 20 % slack is allowed.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.benchmarks.plain_macd import plain_macd
+from tests.candle_builders import martingale
+from workbench.backtest.exits import exits_of, joined
+from workbench.backtest.setting import Costs
+from workbench.backtest.sweep import sweep_params
+from workbench.market.candles import Candles
+from workbench.strategies import load
+from workbench.strategies.spec import Axis
+
+BARS, ROUNDS, SLACK = 8_760, 7, 0.8
+EXITS = "stop=2%,take_profit=4%"
+GRIDS: dict[str, dict[str, Axis]] = {
+    "macd": {"fast": range(2, 22, 4), "slow": range(22, 80, 6), "signal": range(3, 15, 3)},
+    "sma_cross": {"fast": range(2, 22), "slow": range(22, 72, 5)},
+    "rsi": {"period": range(5, 25), "oversold": [20, 25, 30, 35, 40], "overbought": [60, 70]},
+    "grid": {
+        "lines": 33, "low": [0.75, 0.8, 0.85], "high": [1.15, 1.2, 1.25], "stop": [0.5, 0.6, 0.7],
+        "take_profit": [1.5, 1.6],
+    },
+}  # fmt: skip
+MUST = {"macd": 0.48, "sma_cross": 0.6, "rsi": 0.6, "grid": 0.6}
+
+
+@pytest.fixture(scope="module")
+def candles() -> Candles:
+    return martingale(BARS, 7, sigma=0.006, substeps=20)
+
+
+def _best_of(rounds: int, *runs: Callable[[], object]) -> list[float]:
+    """Return the best time of each, measured in alternation after one run that compiles."""
+    best = [np.inf] * len(runs)
+    for turn in range(rounds + 1):
+        for i, run in enumerate(runs):
+            began = time.perf_counter()
+            run()
+            if turn:
+                best[i] = min(best[i], time.perf_counter() - began)
+    return best
+
+
+def _yardstick(candles: Candles) -> tuple[Callable[[], object], int]:
+    grid = load("macd").grid(GRIDS["macd"])
+    sets = np.column_stack([grid[name] for name in ("fast", "slow", "signal")])
+    opens, closes = (np.ascontiguousarray(candles.records[name]) for name in ("open", "close"))
+    out = np.zeros((len(sets), 5))
+    return lambda: plain_macd(opens, closes, sets, 0.001, 0.0001, out), len(sets)
+
+
+def test_the_yardstick_makes_the_kernels_trades(candles: Candles) -> None:
+    spec = load("macd")
+    grid = spec.grid(GRIDS["macd"])
+    swept = sweep_params(candles, spec, grid, costs=Costs())
+    sets = np.column_stack([grid[name] for name in ("fast", "slow", "signal")])
+    out = np.zeros((len(sets), 5))
+    opens, closes = (np.ascontiguousarray(candles.records[name]) for name in ("open", "close"))
+    plain_macd(opens, closes, sets, 0.001, 0.0001, out)
+    assert swept.frame["trades"].to_list() == out[:, 4].astype(int).tolist()
+    assert swept.frame["total_return"].to_numpy() == pytest.approx(out[:, 0], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", list(GRIDS))
+def test_user_code_with_stop_and_take_profit(candles: Candles, name: str) -> None:
+    spec = load(name)
+    grid = spec.grid(GRIDS[name])
+    exits = EXITS if name != "grid" else None  # the grid writes its own levels
+    protected = joined(grid, exits_of(exits))
+    yardstick, sets = _yardstick(candles)
+
+    def sweep() -> object:
+        return sweep_params(candles, spec, protected, costs=Costs(), threads=1)
+
+    plain, ours = _best_of(ROUNDS, yardstick, sweep)
+    speed, yard = len(protected) * BARS / ours / 1e9, sets * BARS / plain / 1e9
+    print(
+        f"\n{name} with stop and take-profit: {speed:.3f} G bc/s, plain MACD {yard:.3f} G bc/s, "
+        f"ratio {speed / yard:.2f} (must {MUST[name]}) on {platform.processor() or platform.machine()}"
+    )
+    assert speed >= MUST[name] * SLACK * yard
+
+
+def test_what_is_not_asked_for_costs_nothing(candles: Candles) -> None:
+    spec = load("macd")
+    grid = spec.grid(GRIDS["macd"])
+    protected = joined(grid, exits_of(EXITS))
+    plain, guarded = _best_of(
+        ROUNDS,
+        lambda: sweep_params(candles, spec, grid, costs=Costs(), threads=1),
+        lambda: sweep_params(candles, spec, protected, costs=Costs(), threads=1),
+    )
+    rates = [len(grid) * BARS / one / 1e9 for one in (plain, guarded)]
+    print(f"\nMACD without exits {rates[0]:.3f} G bc/s, with {rates[1]:.3f} G bc/s")
+    assert guarded <= plain / SLACK * 1.5
