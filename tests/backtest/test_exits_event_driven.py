@@ -50,7 +50,7 @@ def _equal(fast: BacktestResult, slow: BacktestResult) -> None:
     assert (fast.data_sha256, fast.pending) == (slow.data_sha256, slow.pending)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=SEEDS,
     exits=rules(),
@@ -89,3 +89,26 @@ def test_exits_do_not_go_with_an_order_that_is_late_or_thin() -> None:
         event_driven(
             candles, load("macd"), costs=costs, exits="stop=2%", model=MarketModel(latency_ms=500)
         )
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=SEEDS,
+    width=st.sampled_from([0.03, 0.05, 0.1]),
+    lines=st.sampled_from([5, 9, 17]),
+    inventory=st.integers(0, 1),
+    stop=st.sampled_from([0.0, 0.0, 0.01]),
+    exits=rules(),
+)
+def test_a_ladder_and_its_exits_share_one_path_in_both_engines(
+    seed: int, width: float, lines: int, inventory: int, stop: float, exits: Rules
+) -> None:
+    candles = replace(market(seed, 200, writes_levels=False).candles, first=20, fine=None)
+    params = {
+        "low": 1.0 - width, "high": 1.0 + width, "lines": lines, "inventory": inventory,
+        "stop": 1.0 - width - stop if stop else 0.0, "take_profit": 1.0 + width + 3 * stop if stop else 0.0,
+    }  # fmt: skip
+    costs = Costs(filters="exchange")
+    fast = backtest(candles, load("grid"), costs=costs, exits=said(exits), **params)
+    slow = event_driven(candles, load("grid"), costs=costs, exits=said(exits), **params)
+    _equal(fast, slow)

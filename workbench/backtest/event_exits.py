@@ -67,7 +67,7 @@ class EventExits:
         self._awake = is_any(exits)  # nothing is worked out before anything asks for a level
         self._range_row = _range_row(overlay, exits)
         self._now = 0
-        self._order_reasons: dict[int, int] = {}
+        self._selling = REASON_TIME  # why a market order of ours sells
         self.reason = 0
         self.ambiguous = 0
 
@@ -118,30 +118,77 @@ class EventExits:
         due = account.bars_held >= plan["bars_now"]
         if not account.is_open or not (due or self._reaches(candle)):
             return
-        self._now = t
-        lots = account.base_e8 // self._rules.step_e8
+        self.begin(t)
         self._market.stand_at_open(self._candles, t)
         if due:
-            self._sell_at_open(float(candle["open"]), lots)
+            self.sell_out(REASON_TIME, float(candle["open"]))
         else:
+            lots = account.base_e8 // self._rules.step_e8
             self._follow_path(self._part_of(candle, t), lots)
+
+    # -- step by step, where a ladder lies on the same path
+
+    def begin(self, t: int) -> None:
+        """Say that fills happen in candle t now."""
+        self._now = t
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether there is a position to protect."""
+        return self._market.ledger.account(self._name).is_open
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether the position has been held for as long as it may."""
+        account = self._market.ledger.account(self._name)
+        return account.is_open and account.bars_held >= int(self._plan["bars_now"][0])
+
+    @property
+    def stop(self) -> float:
+        """Return where the stop stands, 0 for none."""
+        return float(self._plan["stop_now"][0])
+
+    @property
+    def goal(self) -> float:
+        """Return where the take-profit stands, infinity for none."""
+        return float(self._plan["take_profit_now"][0])
+
+    def passes_goal(self, price: float) -> bool:
+        """Return whether a price trades through the take-profit."""
+        return self._passes(price, self.goal)
+
+    def sell_out(self, reason: int, price: float) -> None:
+        """Sell the whole position at a price: at market, or as a limit where it takes profit."""
+        symbol, now_ms = self._rules.symbol, self._now_ms()
+        lots = self._market.ledger.account(self._name).base_e8 // self._rules.step_e8
+        takes_profit = reason == REASON_TAKE_PROFIT
+        is_refused = limit_sell_is_refused if takes_profit else sell_is_refused
+        if is_refused(self._costs[0], price, lots):
+            self._give_up()
+            return
+        self._selling = reason
+        if takes_profit:
+            tick = self._rules.tick_e8 / SCALE
+            self._market.show(symbol, price - tick, now_ms, stands=True)
+            order = self._order(OrderType.LIMIT_MAKER, lots, price=price)
+            self._market.place(order, self, now_ms)
+            self._market.show(symbol, price + tick, now_ms, stands=False)
+        else:
+            self._market.show(symbol, price, now_ms, stands=True)
+            self._market.place(self._order(OrderType.MARKET, lots), self, now_ms)
 
     def book(self, one: Execution) -> None:
         """Take in a fill of an order of ours."""
         order = self._market.engine.orders[one.order_id]
-        reason = REASON_TIME
+        reason = self._selling
         if order.order_type is OrderType.LIMIT_MAKER:
             reason = REASON_TAKE_PROFIT
         elif order.order_type is OrderType.STOP_LOSS:
-            reason = REASON_TRAIL if self._plan["trails"][0] else REASON_STOP
+            reason = REASON_STOP
+        if reason == REASON_STOP and self._plan["trails"][0]:
+            reason = REASON_TRAIL
         self.reason = reason
         self._booked(one, self._now, reason)
-
-    def _sell_at_open(self, opening: float, lots: int) -> None:
-        if sell_is_refused(self._costs[0], opening, lots):
-            self._give_up()
-            return
-        self._market.place(self._order(OrderType.MARKET, lots), self, self._now_ms())
 
     def _follow_path(self, part: np.void, lots: int) -> None:
         stop, goal = float(self._plan["stop_now"][0]), float(self._plan["take_profit_now"][0])

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.backtest.overlay import Overlay
 from workbench.backtest.setting import Guards, sample_ends
-from workbench.core.guards import GUARDS, buy_guard, sized
+from workbench.core.guards import GUARDS, buy_guard, holds_back, sized
 from workbench.core.intents import ERROR_RANGE, REASONS
 from workbench.errors import UsageError
 from workbench.market.candles import Candles
@@ -31,6 +31,11 @@ class EventGuards:
         self._last_exit = -1
         self._losses = 0
         self.refused = 0
+
+    @property
+    def holds_back(self) -> bool:
+        """Return whether any guard could ever refuse a buy."""
+        return self._on and bool(holds_back(self._record[0]))
 
     def bought(self) -> None:
         """Count a buy of today."""

@@ -16,6 +16,7 @@ import numpy as np
 from workbench.backtest.event_exits import EventExits
 from workbench.backtest.event_guards import EventGuards
 from workbench.backtest.event_ladder import EventLadder
+from workbench.backtest.event_ladder_exits import ProtectedLadder
 from workbench.backtest.event_market import ACCOUNT, EventMarket
 from workbench.backtest.exits import no_exits
 from workbench.backtest.market_model import AT_ONCE, legs_after, worst_price
@@ -23,7 +24,7 @@ from workbench.backtest.overlay import overlay_of
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.sweep import warm_starts
 from workbench.core.costs import SCALE
-from workbench.core.intents import ERROR_RANGE, REASONS
+from workbench.core.intents import ERROR_GUARDED, ERROR_RANGE, REASONS
 from workbench.errors import UsageError
 from workbench.execution.instance import (
     Decider,
@@ -113,12 +114,15 @@ class EventInstance:
         candle = self.candles.records[t]
         if candle["volume"] <= 0.0 or candle["missing_before"] != 0:
             return
-        if self.ladder is not None:
-            self.ladder.at_the_open(t)
+        ladder: EventLadder | ProtectedLadder | None = self.ladder
+        if self.ladder is not None and self.exits.awake:
+            ladder = ProtectedLadder(self.candles, self.ladder, self.exits)
+        if ladder is not None:
+            ladder.at_the_open(t)
         if self.waiting is not None:
             self._meet(self.waiting, t, candle)
-        if self.ladder is not None:
-            self.ladder.in_the_candle(t)
+        if ladder is not None:
+            ladder.in_the_candle(t)
         else:
             self.exits.act(t)
 
@@ -231,7 +235,13 @@ class EventInstance:
         if waiting.order_id and not self.market.engine.orders[waiting.order_id].is_open:
             self.waiting = None
 
-    def _take_in(self, one: Execution, signal_index: int, reason: int = 0) -> None:
+    def _take_in_rung(self, one: Execution, signal_index: int) -> None:
+        self._take_in(one, signal_index, ranged_at=self._now - 1)
+
+    def _take_in(
+        self, one: Execution, signal_index: int, reason: int = 0, ranged_at: int | None = None
+    ) -> None:
+        """Book a fill; exits hang on the average true range of the signal, a rung's of the last close."""
         buys = one.side is Side.BUY
         ledger, rules = self.market.ledger, self.rules
         before = ledger.account(self.name)
@@ -263,7 +273,10 @@ class EventInstance:
                 self._trip_began = before.realised
             price = one.price_ticks * rules.tick_e8 / SCALE
             self.exits.bought(
-                price, account.quantity - before.quantity, before.quantity, signal_index
+                price,
+                account.quantity - before.quantity,
+                before.quantity,
+                signal_index if ranged_at is None else ranged_at,
             )
             self.guards.bought()
         elif not account.is_open:
@@ -295,10 +308,6 @@ class EventInstance:
         )  # fmt: skip
         if self.ladder is not None or written_revision(intent) != 0:
             self._lay(intent, t)
-            if self.exits.awake:
-                raise UsageError(
-                    "the event engine runs a ladder without exits; use engine 'kernel'"
-                )
         if target is not None:
             self._last_target = target
             self._act(target, t, close)
@@ -307,10 +316,16 @@ class EventInstance:
         if self.ladder is None:
             self.ladder = EventLadder(
                 self.name, self.candles, self.rules, self.market,
-                booked=self._take_in, spoken=self._spoken,
+                booked=self._take_in_rung, spoken=self._spoken,
             )  # fmt: skip
         closed_ms = self.candles.timeframe.next(int(self.candles.records["open_time"][t]))
-        self.ladder.lay(intent, t, closed_ms)
+        if self.ladder.lay(intent, t, closed_ms):
+            for error, wrong in (
+                (ERROR_GUARDED, self.guards.holds_back),
+                (ERROR_RANGE, not self.exits.has_range(t)),
+            ):
+                if wrong:
+                    raise UsageError(f"{self.spec.name} wrote {REASONS[error]}")
 
     def _spoken(self) -> tuple[int, int]:
         """Return the quote and the base that an order will take which waits for the open."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workbench.backtest.event_market import ACCOUNT, EventMarket
+from workbench.core.costs import SCALE
 from workbench.errors import UsageError
 from workbench.execution.ladder import RestingLadder, RungOrder
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, SelfTrade, Side
@@ -47,8 +48,12 @@ class EventLadder:
         """Return the bits that `decide` sees as `ladder_filled`."""
         return self._ladder.filled
 
-    def lay(self, intent: bytes, t: int, closed_ms: int) -> None:
-        """Read the ladder of an intent at the close of candle t; UsageError where it is none."""
+    def lay(self, intent: bytes, t: int, closed_ms: int) -> bool:
+        """Read the ladder of an intent at the close of candle t; return whether it is a new one.
+
+        Raises UsageError for one that cannot be carried out.
+        """
+        before = self._ladder.revision
         revised = self._ladder.lay(intent, t)
         self._take_back(revised, closed_ms)
         if self._ladder.waits:
@@ -58,6 +63,7 @@ class EventLadder:
                     "ladders trade at once, whole, as limit orders of their own; leave out latency, "
                     "volume share and limit orders"
                 )
+        return self._ladder.revision != before
 
     def at_the_open(self, t: int) -> None:
         """Let the open of candle t pass what rests."""
@@ -71,12 +77,7 @@ class EventLadder:
     def in_the_candle(self, t: int) -> None:
         """Place what waits at the open of candle t, then follow its path."""
         candle = self._candles.records[t]
-        if self._ladder.waits:
-            self._now_ms = int(candle["open_time"])
-            self._market.stand_at_open(self._candles, t)
-            for order in self._ladder.due():
-                self._send(order)
-                self._place_turned()
+        self.place_due(t)
         for leg in LEGS:
             price = float(candle[leg])
             if self._is_passed(price):
@@ -85,6 +86,60 @@ class EventLadder:
                 self._market.walk(self._candles, t, (leg,), self._now_ms)
                 self._market.stand_at(self._rules.symbol, price, self._now_ms)
                 self._place_turned()
+
+    def place_due(self, t: int) -> None:
+        """Place the rungs that wait, at the open of candle t."""
+        if self._ladder.waits:
+            self._now_ms = int(self._candles.records["open_time"][t])
+            self._market.stand_at_open(self._candles, t)
+            for order in self._ladder.due():
+                self._send(order)
+                self._place_turned()
+
+    # -- one price at a time, where exits lie on the same path
+
+    def begin(self, t: int, *, at_open: bool) -> None:
+        """Say that the market moves in candle t, at its open or after it."""
+        opened = int(self._candles.records["open_time"][t])
+        self._now_ms = opened if at_open else self._candles.timeframe.next(opened) - 1
+        self._market.open_candle(self._candles, t)
+
+    @property
+    def nearest_buy(self) -> float:
+        """Return the price of the nearest buy, -infinity for none."""
+        return self._ladder.nearest[0]
+
+    @property
+    def nearest_sell(self) -> float:
+        """Return the price of the nearest sale, infinity for none."""
+        return self._ladder.nearest[1]
+
+    def buys_at(self, price: float) -> bool:
+        """Return whether a price has passed the nearest buy."""
+        touch = self._market.costs.touch
+        return self.nearest_buy > price or (touch and self.nearest_buy == price)
+
+    def sells_at(self, price: float) -> bool:
+        """Return whether a price has passed the nearest sale."""
+        touch = self._market.costs.touch
+        return self.nearest_sell < price or (touch and self.nearest_sell == price)
+
+    def meet_buy(self, price: float) -> None:
+        """Fill the nearest buys alone on the way down to a price, and rest their opposites."""
+        self._show(max(price, self.nearest_buy - self._rules.tick_e8 / SCALE))
+
+    def meet_sell(self, price: float) -> None:
+        """Fill the nearest sales alone on the way up to a price, and rest their opposites."""
+        self._show(min(price, self.nearest_sell + self._rules.tick_e8 / SCALE))
+
+    def withdraw(self) -> None:
+        """Take every order back; nothing rests again before a new revision."""
+        self._take_back(self._ladder.withdraw(), self._now_ms)
+        self._turned.clear()
+
+    def _show(self, price: float) -> None:
+        self._market.show(self._rules.symbol, price, self._now_ms, stands=True)
+        self._place_turned()
 
     def book(self, one: Execution) -> None:
         """Take in a fill of a rung's order; its opposite is placed where the market stands next."""

@@ -45,6 +45,7 @@ class EventMarket:
         self.ledger = Ledger()
         self._owners: dict[int, Owner] = {}
         self._stood: dict[str, int] = {}  # by symbol: the open of the candle the market stands in
+        self._opened: dict[str, int] = {}
         self._left: dict[str, int] = {}  # lots of that candle that may still trade
 
     def open_instance(self, name: str, capital: float, rules: Instrument) -> None:
@@ -60,9 +61,17 @@ class EventMarket:
         if self._stood.get(candles.symbol) == opened:
             return
         self._stood[candles.symbol] = opened
-        lots = self._lots_of(candles.symbol, candle)
-        self._left[candles.symbol] = lots
+        self.open_candle(candles, t)
+        lots = self._left[candles.symbol]
         self._stand(candles.symbol, float(candle["open"]), lots, opened)
+
+    def open_candle(self, candles: Candles, t: int) -> None:
+        """Let candle t's volume be what may trade; the market stands where it stood."""
+        candle = candles.records[t]
+        opened = int(candle["open_time"])
+        if self._opened.get(candles.symbol) != opened:
+            self._opened[candles.symbol] = opened
+            self._left[candles.symbol] = self._lots_of(candles.symbol, candle)
 
     def stand_at(self, symbol: str, price: float, now_ms: int) -> None:
         """Move the market inside its candle, with the volume that is left of it."""

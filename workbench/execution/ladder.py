@@ -76,9 +76,19 @@ class RestingLadder:
         """Return how many orders could not be paid or were too small."""
         return int(self._ladder["refused"][0])
 
+    @property
+    def revision(self) -> int:
+        """Return the revision of the ladder that is wanted now."""
+        return int(self._ladder["revision"][0])
+
+    @property
+    def nearest(self) -> tuple[float, float]:
+        """Return the prices of the nearest buy and sale; infinities where none rests."""
+        return float(self._ladder["nearest_buy"][0]), float(self._ladder["nearest_sell"][0])
+
     def is_passed(self, price: float, *, touch: bool = False) -> bool:
         """Return whether a price has traded through the nearest order, or touched it."""
-        buy, sell = float(self._ladder["nearest_buy"][0]), float(self._ladder["nearest_sell"][0])
+        buy, sell = self.nearest
         return buy > price or sell < price or (touch and price in (buy, sell))
 
     def lay(self, intent: bytes, signal_index: int) -> list[int]:
