@@ -70,7 +70,7 @@ class StreamSockets:
     def _answer(self, subscriber: Subscriber, text: str) -> Object:
         try:
             request = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return {"code": 3, "msg": f"Invalid JSON: {error}"}
         if not isinstance(request, dict):
             return {"code": 2, "msg": "Invalid request: request must be an object"}

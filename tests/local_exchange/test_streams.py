@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import aiohttp
 import pytest
 
+from bridge.local_exchange.settings import SocketRules
 from tests.local_exchange.conftest import FIRST, Local, Opener
 
 
@@ -134,3 +137,52 @@ async def test_open_sockets_do_not_hold_up_the_end(open_exchange: Opener) -> Non
                 aiohttp.WSMsgType.CLOSED,
                 aiohttp.WSMsgType.CLOSING,
             )
+
+
+def _frame(chance: random.Random) -> str | bytes:
+    """Return a frame that no client of ours would send, or nearly a good one."""
+    junk: list[object] = [
+        None, True, -1, 1e400, "", "\ud83d\ude80", [], {}, ["btcusdt@trade"], ["btcusdt@depth@1ms"],
+        "btcusdt@trade", [1], ["x" * 5_000], {"a": [[]]}, "combined", ["combined", None], 2**70,
+    ]  # fmt: skip
+    methods = ["SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY"]
+    kind = chance.randrange(5)
+    if kind == 4:
+        return "[" * chance.randrange(1, 200_000)
+    if kind == 0:
+        return bytes(chance.randrange(256) for _ in range(chance.randrange(60)))
+    if kind == 1:
+        return "".join(chr(chance.randrange(32, 0x2FF)) for _ in range(chance.randrange(60)))
+    request = {
+        "method": chance.choice([*methods, *junk]),
+        "params": chance.choice(junk),
+        "id": chance.choice([1, *junk]),
+    }
+    text = json.dumps(request)
+    return text[: chance.randrange(len(text))] if kind == 2 else text
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_a_client_sends_is_answered_or_ends_its_own_connection_alone(
+    open_exchange: Opener, seed: int
+) -> None:
+    chance = random.Random(seed)
+    async with open_exchange(sockets=SocketRules(messages_a_second=10**6)) as local:
+        listener = await local.http.ws_connect(f"{local.running.ws}/ws/btcusdt@trade")
+        for _ in range(12):
+            path = chance.choice(["/ws", "/stream", "/ws/btcusdt@trade"])
+            async with local.http.ws_connect(f"{local.running.ws}{path}") as socket:
+                for _ in range(20):
+                    frame = _frame(chance)
+                    if isinstance(frame, bytes):
+                        await socket.send_bytes(frame)
+                        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+                        break
+                    await socket.send_str(frame)
+                    answer = await socket.receive_json(timeout=5)
+                    assert set(answer) in ({"result", "id"}, {"code", "msg"}, {"code", "msg", "id"})
+                    assert "Traceback" not in str(answer)
+        await local.admin("POST", "/admin/advance")
+        assert (await listener.receive_json(timeout=5))["e"] == "trade"
+        await listener.close()
+        assert not local.exchange.streams._channels  # every subscription went with its socket
