@@ -31,7 +31,7 @@ from workbench.data.sources.binance_rest import BinanceRest
 from workbench.data.sources.kline_frames import StreamedKline, told_by
 from workbench.data.sources.kline_socket import KlineSocket
 from workbench.data.sources.patience import Patience
-from workbench.data.store import Store
+from workbench.data.store import Store, StoredSeries
 from workbench.errors import ExchangeError, UsageError
 from workbench.market.timeframes import TIMEFRAMES, Timeframe, parse_timeframe
 
@@ -478,21 +478,17 @@ def test_a_closed_candle_with_odd_numbers_is_asked_of_rest() -> None:
     assert market.asked == 1
 
 
-def test_the_command_collects_until_ctrl_c_and_says_what_it_did(tmp_path: Path) -> None:
+def test_the_command_goes_on_after_a_kill_until_ctrl_c_and_says_what_it_did(tmp_path: Path) -> None:
+    """SIGKILL once something is stored, then the same command again, then SIGINT."""
     with LocalExchange(Settings(data="synthetic", speed=1_200, hold_s=0)) as exchange:
-        words = ["--symbols", "BTCUSDT", "--intervals", "1m", "--source", "live", "--json"]
-        words += ["--base-url", exchange.url, "--store", str(tmp_path)]
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from workbench.cli import main; main()", "collect", *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
         series = Store(tmp_path).series("local", "BTCUSDT", M1)
-        waiting = threading.Event()
-        for _ in range(600):
-            if len(series.opening_times()):
-                break
-            assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
-            waiting.wait(0.05)
+        killed = live_command(exchange.url, tmp_path)
+        before = stored_more_than(0, series, killed)
+        killed.kill()
+        killed.communicate(timeout=30)
+        assert series.manifest() is None
+        process = live_command(exchange.url, tmp_path)
+        stored_more_than(before, series, process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
         assert process.returncode == 0, err
@@ -501,5 +497,27 @@ def test_the_command_collects_until_ctrl_c_and_says_what_it_did(tmp_path: Path) 
         first, last = (int(frame["open_time"].to_physical()[at]) for at in (0, -1))
         theirs = BinanceRest(exchange.url, HASTY).fetch("BTCUSDT", M1, first, last + 1)
         assert frame.equals(pl.concat(list(theirs)))
-    assert (told["rows"], told["gaps"], told["new"]) == (len(frame), 0, len(frame))
+    assert (told["rows"], told["gaps"]) == (len(frame), 0)
     assert len(frame) == (last - first) // MINUTE_MS + 1
+    ways = series.provenance()["provenance"].to_list()
+    assert set(ways) == {"live klines of 127.0.0.1", "REST klines of 127.0.0.1"}
+
+
+def live_command(url: str, folder: Path) -> subprocess.Popen[str]:
+    words = ["--symbols", "BTCUSDT", "--intervals", "1m", "--source", "live", "--json"]
+    words += ["--base-url", url, "--store", str(folder)]
+    return subprocess.Popen(
+        [sys.executable, "-c", "from workbench.cli import main; main()", "collect", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def stored_more_than(count: int, series: StoredSeries, process: subprocess.Popen[str]) -> int:
+    """Wait until so much is stored, and return how much it is."""
+    waiting = threading.Event()
+    for _ in range(900):
+        if (now := len(series.opening_times())) > count:
+            return now
+        assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
+        waiting.wait(0.05)
+    raise AssertionError(f"still {count} candles stored")
