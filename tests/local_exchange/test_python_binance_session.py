@@ -141,3 +141,62 @@ async def test_client_places_and_cancels_over_the_websocket_api(local: Local) ->
             await client.ws_cancel_order(symbol=SYMBOL, orderId=placed["orderId"])
     finally:
         await client.close_connection()
+
+
+async def test_client_places_order_lists_and_replaces_orders_over_both_interfaces(
+    local: Local,
+) -> None:
+    client = await local.client()
+    market = float((await client.get_symbol_ticker(symbol=SYMBOL))["price"])
+    above, below = f"{market + 500:.2f}", f"{market - 500:.2f}"
+    legs = {
+        "symbol": SYMBOL,
+        "side": "SELL",
+        "quantity": "0.01",
+        "aboveType": "LIMIT_MAKER",
+        "abovePrice": above,
+        "belowType": "STOP_LOSS",
+        "belowStopPrice": below,
+    }
+    try:
+        placed = await client.create_oco_order(**legs)
+        assert [one["status"] for one in placed["orderReports"]] == ["NEW", "NEW"]
+        over_socket = await client.ws_create_oco_order(**legs)
+        assert over_socket["orderListId"] == placed["orderListId"] + 1
+        assert len(await client.get_open_oco_orders()) == 2
+        resting = await client.create_order(
+            symbol=SYMBOL,
+            side="SELL",
+            type="LIMIT",
+            timeInForce="GTC",
+            quantity="0.01",
+            price=above,
+        )
+        replaced = await client.cancel_replace_order(
+            symbol=SYMBOL,
+            side="SELL",
+            type="LIMIT",
+            timeInForce="GTC",
+            quantity="0.02",
+            price=above,
+            cancelReplaceMode="STOP_ON_FAILURE",
+            cancelOrderId=resting["orderId"],
+        )
+        assert replaced["newOrderResponse"]["origQty"] == "0.02000000"
+        with pytest.raises(BinanceAPIException) as failed:
+            await client.ws_cancel_and_replace_order(
+                symbol=SYMBOL,
+                side="SELL",
+                type="LIMIT",
+                timeInForce="GTC",
+                quantity="0.02",
+                price=above,
+                cancelReplaceMode="STOP_ON_FAILURE",
+                cancelOrderId=resting["orderId"],
+            )
+        assert (failed.value.code, failed.value.status_code) == (-2022, 400)
+        assert (await client.get_account_api_permissions())["enableWithdrawals"] is False
+        assert len(await client.cancel_all_open_orders(symbol=SYMBOL)) == 3
+        assert await client.get_open_orders(symbol=SYMBOL) == []
+    finally:
+        await client.close_connection()
