@@ -230,6 +230,7 @@ def shell(
         ("sweep --symbol AAAUSDT --grid fast=2:5 --resume", "--resume needs --out"),
         ("sweep --symbol AAAUSDT --grid fast=2:5 --search magic", "unknown search 'magic'"),
         ("study nowhere.toml", "nowhere.toml cannot be read"),
+        ("study nowhere.toml --by colour", "--by 'colour' is no key; rank by one of symbol"),
     ],
 )
 def test_a_bad_call_is_exit_code_2_and_one_line(shell: Shell, arguments: str, says: str) -> None:

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 import workbench as wb
 from tests.backtest.recorded_market import record_market
-from tests.candle_builders import martingale
+from tests.candle_builders import candles_of, martingale
 from workbench.backtest import distributed as on_cluster
 from workbench.backtest.batches import Batch
 from workbench.backtest.grids import Grid
@@ -66,6 +66,24 @@ def test_a_sweep_on_a_cluster_has_the_bytes_of_the_one_at_home(
     assert_frame_equal(there.frame, here.frame, check_exact=True)
     assert there.data_sha256 == here.data_sha256
     assert (len(there), there.invalid_combinations) == (len(here), here.invalid_combinations)
+
+
+def test_exits_guards_and_finer_candles_go_along(client: Client) -> None:
+    fine = martingale(2_400, 22, interval="5m", sigma=0.02, substeps=20)
+    records = fine.records
+    hours = candles_of(
+        records["open"][::12].tolist(), records["close"][11::12].tolist(), interval="1h"
+    )
+    hours.records["high"] = records["high"].reshape(-1, 12).max(axis=1)
+    hours.records["low"] = records["low"].reshape(-1, 12).min(axis=1)
+    sweep = {
+        "fast": (2, 3, 5), "slow": (7, 9), "signal": 3, "fine": fine, "progress": False,
+        "exits": {"stop": ["1%", "2%"], "take_profit": ["1%", "3%"]}, "guards": {"trades_a_day": 2},
+    }  # fmt: skip
+    here, there = wb.sweep(hours, MACD, **sweep), wb.sweep(hours, MACD, **sweep, on=client)
+    assert_frame_equal(there.frame, here.frame, check_exact=True)
+    assert here.frame.height == 3 * 2 * 4
+    assert here.frame["trades"].min() > 5
 
 
 def test_a_users_own_strategy_streams_from_a_cluster(client: Client, tmp_path: Path) -> None:

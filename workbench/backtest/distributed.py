@@ -127,8 +127,7 @@ def _run_parcel(candles: Candles, parcel: _Parcel) -> pl.DataFrame | None:
             "the same version of the workbench on both sides and restart the workers"
         )
     spec = strategies.rebuild(*parcel.strategy)
-    # What came over the wire may be read-only or not aligned; the kernel wants its own.
-    own = replace(candles, records=candles.records.copy())
+    own = replace(_copied(candles), fine=candles.fine and _copied(candles.fine))
     batch = Batch(spec, parcel.params.copy(), parcel.costs, parcel.all_history)
     return run_batch(own, batch, threads=1)
 
@@ -137,6 +136,11 @@ def _rows_of(future: Future) -> pl.DataFrame | None:
     with _told_in_one_line():
         rows: pl.DataFrame | None = future.result()
     return rows
+
+
+def _copied(candles: Candles) -> Candles:
+    """Return candles of their own: what came over the wire may be read-only, or not aligned."""
+    return replace(candles, records=candles.records.copy())
 
 
 @contextmanager

@@ -34,7 +34,10 @@ def study(
 ) -> None:
     """Run a study: one row a backtest, ranked; --out keeps the rows, --resume goes on with them."""
     import workbench as wb
+    from workbench.backtest.study_result import KEYS
 
+    if by not in KEYS:
+        raise UsageError(f"--by {by!r} is no key; rank by one of {', '.join(KEYS)}")
     settings = read_study(file)
     with options.resumable(out, resume=resume):
         result = wb.study(**settings, out=out, resume=resume, progress=sys.stderr.isatty())  # type: ignore[arg-type]
