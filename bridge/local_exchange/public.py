@@ -22,7 +22,7 @@ from bridge.local_exchange.shapes import (
     kline_row,
     recent_trade,
 )
-from bridge.local_exchange.tickers import each
+from bridge.local_exchange.tickers import OTHER_STATUS, each
 from bridge.local_exchange.venue import Venue
 from workbench.errors import UsageError
 from workbench.execution.orders import Rejected
@@ -81,6 +81,8 @@ def depth(venue: Venue, params: Parameters, wall_ms: int) -> Json:
     """Return the standing quote joined with users' resting orders, best first."""
     symbol, limit = params.symbol(), params.limit(100, 5000)
     venue.replay(symbol)
+    if params.symbol_status() not in (None, venue.status(symbol)):
+        raise OTHER_STATUS
     bids, asks = (rendered(venue, symbol, levels(venue, symbol, side))[:limit] for side in BOTH)
     return {"lastUpdateId": venue.updates[symbol], "bids": [*bids], "asks": [*asks]}
 

@@ -16,6 +16,7 @@ from workbench.market.instruments import from_e8
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 MOST_SYMBOLS = 100
+OTHER_STATUS = Rejected(-1220, "The symbol's status does not match the requested symbolStatus.")
 _UNITS = {"m": (MINUTE_MS, 59), "h": (60 * MINUTE_MS, 23), "d": (DAY_MS, 7)}
 _WINDOW = re.compile(r"([1-9][0-9]?)([mhd])", re.ASCII)
 
@@ -84,7 +85,7 @@ def each(venue: Venue, params: Parameters, one: Callable[[str], Object]) -> Json
     if status is not None:
         matching = [name for name in found if venue.status(name) == status]
         if "symbol" in params and not matching:
-            raise Rejected(-1220, "The symbol's status does not match the requested symbolStatus.")
+            raise OTHER_STATUS
         found = matching
     answers: list[Json] = [one(name) for name in found]
     return answers[0] if "symbol" in params else answers
