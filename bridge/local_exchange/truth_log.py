@@ -102,8 +102,9 @@ class LoggedEngine(MatchingEngine):
     def place(self, new: NewOrder, now_ms: int) -> OrderResult:
         """Accept an order."""
         done = super().place(new, now_ms)
-        entry: Object = {"do": "place", "at": now_ms, "new": asdict(new)}
-        self._write(entry | _accepted([done.order]), *self._fills(done.reports))
+        if self.log is not None:
+            entry: Object = {"do": "place", "at": now_ms, "new": asdict(new)}
+            self._write(entry | _accepted([done.order]), *self._fills(done.reports))
         return done
 
     def cancel(
@@ -128,8 +129,9 @@ class LoggedEngine(MatchingEngine):
     def place_list(self, new: NewList, now_ms: int) -> ListResult:
         """Accept an order list."""
         done = super().place_list(new, now_ms)
-        entry: Object = {"do": "list", "at": now_ms, "new": asdict(new)}
-        self._write(entry | _accepted(done.orders), *self._fills(done.reports))
+        if self.log is not None:
+            entry: Object = {"do": "list", "at": now_ms, "new": asdict(new)}
+            self._write(entry | _accepted(done.orders), *self._fills(done.reports))
         return done
 
     def cancel_list(

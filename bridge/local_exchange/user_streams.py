@@ -90,6 +90,8 @@ class UserStreams:
         touched: dict[str, dict[str, None]] = defaultdict(dict)
         for number, report in enumerate(reports, self._venue.reported - len(reports) + 1):
             order = report.order
+            if not self._heard(order.account):
+                continue
             instrument = self._venue.engine.instrument(order.symbol)
             assets = [instrument.base, instrument.quote]
             assets += [report.execution.commission_asset] if report.execution else []
@@ -112,6 +114,10 @@ class UserStreams:
             for session, number in list(listeners.items()):
                 self.terminated(session, [number])
             listeners.clear()
+
+    def _heard(self, account: str) -> bool:
+        """Whether an event of the account would be heard, or counted by a planned fault."""
+        return bool(self._listeners.get(account)) or not self._faults.empty
 
     def _send_balances(self, account: str, assets: list[str], now_ms: int) -> None:
         held = self._venue.engine.balances(account)
