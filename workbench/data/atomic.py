@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -25,7 +26,8 @@ def replace_bytes(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where the folder is a file there is nothing to remove
+            temporary.unlink(missing_ok=True)
         what = f"{path.name} could not be written"
         raise DataError(mended(what, error)) from None
 
