@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from bridge.local_exchange.accounts import Account
@@ -43,6 +43,11 @@ class Endpoint:
     trades: bool = False
     free_on_success: bool = False
     beyond_limit: Beyond | None = None
+    known: frozenset[str] = field(init=False)  # every parameter name that the operation reads
+
+    def __post_init__(self) -> None:
+        names = frozenset(self.mandatory) | frozenset(self.optional)
+        object.__setattr__(self, "known", names | SIGNING if self.is_signed else names)
 
     @property
     def counts_order(self) -> bool:
@@ -53,12 +58,6 @@ class Endpoint:
     def is_signed(self) -> bool:
         """Whether the request must be signed."""
         return self.public is None
-
-    @property
-    def known(self) -> frozenset[str]:
-        """Every parameter name that the operation reads."""
-        names = frozenset(self.mandatory) | frozenset(self.optional)
-        return names | SIGNING if self.is_signed else names
 
     def cost(self, params: Parameters) -> int:
         """Return the request's weight."""
