@@ -38,6 +38,7 @@ def _agree(run: BacktestResult, tale: Tale) -> None:
     ]
     assert [p for *_, p, _ in got] == pytest.approx([p for *_, p, _ in tale.fills], rel=1e-9)
     assert run.equity["equity"].to_numpy() == pytest.approx(tale.equity, rel=1e-9)
+    _rebuilt_from_fills(run)
     assert (run.ambiguous, run.guarded) == (tale.ambiguous, tale.guarded)
     assert run.metrics["trades"] == len(tale.trips)
     wins = sum(profit > 0 for _, profit in tale.trips)
@@ -45,11 +46,40 @@ def _agree(run: BacktestResult, tale: Tale) -> None:
         assert run.metrics["win_rate"] == pytest.approx(wins / len(tale.trips))
 
 
+def _rebuilt_from_fills(run: BacktestResult) -> None:
+    """Cash and base added up from the fills and their fees give the same equity at every close."""
+    cash, base = run.costs.cash, 0.0
+    fills = list(run.fills.iter_rows(named=True))
+    for row in run.equity.iter_rows(named=True):
+        while fills and fills[0]["time"] == row["open_time"]:
+            fill = fills.pop(0)
+            if fill["side"] == "BUY":
+                cash -= fill["price"] * fill["quantity"]
+                base += fill["quantity"] - fill["fee"]
+            else:
+                cash += fill["price"] * fill["quantity"] - fill["fee"]
+                base -= fill["quantity"]
+        assert row["equity"] == pytest.approx(cash + base * row["close"], rel=1e-9)
+
+
 @settings(max_examples=150, deadline=None)
 @given(seed=SEEDS, exits=rules(), finer=st.booleans(), writes_levels=st.booleans())
 def test_exits_equal_the_naive_oracle(
     seed: int, exits: Rules, finer: bool, writes_levels: bool
 ) -> None:
+    _exits_equal_the_oracle(seed, exits, finer, writes_levels)
+
+
+@pytest.mark.proof
+@settings(max_examples=3_000, deadline=None)
+@given(seed=SEEDS, exits=rules(), finer=st.booleans(), writes_levels=st.booleans())
+def test_exits_equal_the_naive_oracle_on_thousands_of_markets(
+    seed: int, exits: Rules, finer: bool, writes_levels: bool
+) -> None:
+    _exits_equal_the_oracle(seed, exits, finer, writes_levels)
+
+
+def _exits_equal_the_oracle(seed: int, exits: Rules, finer: bool, writes_levels: bool) -> None:
     one = _without_early_targets(market(seed, HOURS, writes_levels=writes_levels))
     bars = one.bars if finer else [replace(bar, finer=()) for bar in one.bars]
     candles = one.candles if finer else replace(one.candles, fine=None)

@@ -19,7 +19,7 @@ from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs, Guards
 from workbench.backtest.single import backtest
 from workbench.errors import UsageError
-from workbench.strategies import load
+from workbench.strategies import load, names
 
 SAME = [
     "time", "signal_time", "side", "ticks", "lots", "price", "quantity", "fee", "reason",
@@ -50,16 +50,34 @@ def _equal(fast: BacktestResult, slow: BacktestResult) -> None:
     assert (fast.data_sha256, fast.pending) == (slow.data_sha256, slow.pending)
 
 
+ANY_MARKET = {
+    "seed": SEEDS,
+    "exits": rules(),
+    "guards": GUARDS,
+    "finer": st.booleans(),
+    "writes_levels": st.booleans(),
+    "cash": st.sampled_from([10_000.0, 10_000.0, 7.0]),
+}
+
+
 @settings(max_examples=60, deadline=None)
-@given(
-    seed=SEEDS,
-    exits=rules(),
-    guards=GUARDS,
-    finer=st.booleans(),
-    writes_levels=st.booleans(),
-    cash=st.sampled_from([10_000.0, 10_000.0, 7.0]),
-)
+@given(**ANY_MARKET)
 def test_orders_on_the_engine_equal_the_kernel(
+    seed: int, exits: Rules, guards: Guards, finer: bool, writes_levels: bool, cash: float
+) -> None:
+    _orders_equal_the_kernel(seed, exits, guards, finer, writes_levels, cash)
+
+
+@pytest.mark.proof
+@settings(max_examples=1_500, deadline=None)
+@given(**ANY_MARKET)
+def test_orders_on_the_engine_equal_the_kernel_on_many_markets(
+    seed: int, exits: Rules, guards: Guards, finer: bool, writes_levels: bool, cash: float
+) -> None:
+    _orders_equal_the_kernel(seed, exits, guards, finer, writes_levels, cash)
+
+
+def _orders_equal_the_kernel(
     seed: int, exits: Rules, guards: Guards, finer: bool, writes_levels: bool, cash: float
 ) -> None:
     candles = market(seed, 150, writes_levels=writes_levels).candles
@@ -71,7 +89,12 @@ def test_orders_on_the_engine_equal_the_kernel(
     _equal(fast, slow)
 
 
-@pytest.mark.parametrize("name", ["macd", "dca"])
+OTHERS = sorted(set(names()) - {"macd", "dca", "grid"})
+
+
+@pytest.mark.parametrize(
+    "name", ["macd", "dca", *(pytest.param(one, marks=pytest.mark.proof) for one in OTHERS)]
+)
 def test_every_kind_of_strategy_takes_exits_in_both_engines(name: str) -> None:
     candles = replace(to_cents(martingale(900, 17)), first=200)
     exits = "stop=2%,take_profit=3atr,trail=1.5%,time_stop=40"
@@ -79,7 +102,7 @@ def test_every_kind_of_strategy_takes_exits_in_both_engines(name: str) -> None:
     fast = backtest(candles, load(name), costs=costs, exits=exits)
     slow = event_driven(candles, load(name), costs=costs, exits=exits)
     _equal(fast, slow)
-    assert set(fast.trades["exit_reason"].drop_nulls()) >= {"trail"}
+    assert set(fast.trades["exit_reason"].drop_nulls()) & {"trail", "stop"}
 
 
 def test_exits_do_not_go_with_an_order_that_is_late_or_thin() -> None:

@@ -35,6 +35,7 @@ from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument
 
 PATH = ("open", "low", "high", "close")
+_LEVELS = slice(INTENT.fields["stop"][1], INTENT.fields["revision"][1])  # type: ignore[index]
 
 
 class EventExits:
@@ -94,6 +95,8 @@ class EventExits:
 
     def follow(self, intent: bytes, t: int, *, is_open: bool) -> None:
         """Put the levels of an intent in force at the close of candle t."""
+        if not self._awake and not any(intent[_LEVELS]):
+            return
         self._intent = np.frombuffer(intent, INTENT).copy()
         written = self._intent[0]
         if not self._awake and (written["stop"] or written["take_profit"] or written["trail"]):

@@ -4,6 +4,10 @@
 position, keeps what it must remember in state, and writes what it wants into intent. All of them
 are plain C structs, so the same compiled function runs in the sweep, the event-driven backtest and
 the runner process, and a snapshot of them is their bytes.
+
+The intent comes empty at every candle (see `intents`): levels hold until the next close and no longer,
+so a stop that shall stay is written at every candle. `position.exit_reason` is 0, or why a protective
+exit closed the last position (`exits`), until the next buy.
 """
 
 from __future__ import annotations
