@@ -51,6 +51,10 @@ def exchange(
     accounts: Annotated[int, typer.Option(help="How many accounts to make.")] = 1,
     fee_bps: Annotated[float, typer.Option(help="Commission, maker and taker.")] = 10.0,
     slippage_bps: Annotated[float, typer.Option(help="Half the standing spread.")] = 1.0,
+    touch_fills: Annotated[
+        bool, typer.Option(help="Fill limit orders at a touch, not only when traded through.")
+    ] = False,
+    share: Annotated[float, typer.Option(help="Percent of a print's volume for users.")] = 100.0,
     weight_limit: Annotated[int, typer.Option(help="Request weight a minute.")] = 6000,
     order_limit: Annotated[int, typer.Option(help="Unfilled orders in 10 s, an account.")] = 50,
     first_ban: Annotated[
@@ -81,7 +85,6 @@ def exchange(
     # Nothing here is worth compiling: tick and fee arithmetic run as plain Python, start-up is short.
     if "numba" not in sys.modules:
         os.environ["NUMBA_DISABLE_JIT"] = "1"
-    gc.disable()  # until all that stays is there
     import asyncio
 
     from bridge.local_exchange.accounts import parse_kinds
@@ -120,6 +123,8 @@ def exchange(
         seed=seed,
         fee_bps=fee_bps,
         slippage_bps=slippage_bps,
+        touch_fills=touch_fills,
+        share_bps=round(share * 100),
         balances=parse_balances(balance),
         accounts=accounts,
         limits=LimitRules(
@@ -144,7 +149,11 @@ def exchange(
 async def _serve(settings: Settings, *, as_json: bool, ephemeral: bool) -> None:
     import asyncio
 
-    from bridge.local_exchange.server import serving
+    gc.disable()  # until all that stays is there
+    try:
+        from bridge.local_exchange.server import serving
+    finally:
+        gc.enable()
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -152,7 +161,6 @@ async def _serve(settings: Settings, *, as_json: bool, ephemeral: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     async with serving(settings) as running:
         gc.freeze()  # tapes and code stay for ever; looking through them again would cost a beat
-        gc.enable()
         said = running.announcement()
         print(json.dumps(said) if as_json else _spoken(said), flush=True)
         if ephemeral:

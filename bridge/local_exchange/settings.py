@@ -68,6 +68,8 @@ class Settings:
     seed: int = 7
     fee_bps: float = 10.0
     slippage_bps: float = 1.0
+    touch_fills: bool = False  # a limit order fills at a touch, not only when traded through
+    share_bps: int = 10_000  # how much of a print's volume users can get
     balances: tuple[tuple[str, int], ...] = field(default=(("USDT", to_e8("10000")),))
     accounts: int = 1
     key_kinds: tuple[KeyKind, ...] = (KeyKind.HMAC,)
@@ -102,6 +104,8 @@ class Settings:
         for name, bps in (("fee", self.fee_bps), ("slippage", self.slippage_bps)):
             if not 0 <= bps < 10_000:
                 raise UsageError(f"{name} of {bps} bps: must lie in 0..9999; 10 is Binance's fee")
+        if not 0 < self.share_bps <= 10_000:
+            raise UsageError(f"share of {self.share_bps / 100} %: must lie above 0, at most 100")
         if self.accounts < 1:
             raise UsageError(f"{self.accounts} accounts: must be at least 1")
 

@@ -64,6 +64,8 @@ def fingerprint(venue: Venue) -> Object:
         "seed": settings.seed,
         "fee_bps": settings.fee_bps,
         "slippage_bps": settings.slippage_bps,
+        "touch_fills": settings.touch_fills,
+        "share_bps": settings.share_bps,
         "bnb_fees": settings.bnb_fees,
         "balances": balances,
         "accounts": [account.name for account in venue.accounts.all],

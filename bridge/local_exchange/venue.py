@@ -212,7 +212,12 @@ class Venue:
     def _fresh(self, instruments: Mapping[str, Instrument]) -> LoggedEngine:
         rate_e8 = round(self.settings.fee_bps * RATE_PER_BPS_E8)
         engine = LoggedEngine(
-            instruments, rate_e8, rate_e8, rules=dict.fromkeys(instruments, USUAL)
+            instruments,
+            rate_e8,
+            rate_e8,
+            touch_fills=self.settings.touch_fills,
+            share_bps=self.settings.share_bps,
+            rules=dict.fromkeys(instruments, USUAL),
         )
         if self.settings.bnb_fees:
             engine.clearing.pays_in_bnb.update(account.name for account in self.accounts.all)

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from bridge.cli import COMMANDS
 from bridge.local_exchange.accounts import from_file
 from bridge.local_exchange.settings import Settings, parse_balances, parse_hold
+from workbench.command_table import run
 from workbench.errors import UsageError
 
 COMMAND = [sys.executable, "-m", "bridge.cli", "exchange", "--json", "--pace", "step"]
@@ -124,3 +127,41 @@ def test_options_are_read_exactly() -> None:
 def test_settings_that_cannot_work_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Settings(**change)
+
+
+def test_the_whole_command_line_of_the_readme_runs(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[[fault]]\nmatch = "GET /api/v3/time"\ndo = "status"\nstatus = 500\n')
+    more = ["--speed", "60", "--seed", "7", "--balance", "USDT=10000,BTC=0.1", "--pace", "time"]
+    more += ["--port", "0", "--symbols", "BTCUSDT,ETHUSDT", "--faults", str(plan)]
+    more += ["--accounts", "3", "--key-types", "HMAC,ED25519,RSA", "--fine", "1m"]
+    with started(*more) as (_, said):
+        assert [one["type"] for one in said["accounts"]] == ["HMAC", "ED25519", "RSA"]
+        assert said["market"]["symbols"] == ["BTCUSDT", "ETHUSDT"]
+        assert "SYNTHETIC 1m path inside 1h candles" in said["market"]["source"]
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(f"{said['rest']}/api/v3/time", timeout=5)
+        with urllib.request.urlopen(f"{said['rest']}/api/v3/time", timeout=5) as answer:
+            assert json.load(answer)["serverTime"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--time", "then"], "must be tape or now"),
+        (["--time", "now", "--speed", "60"], "as fast as life"),
+        (["--key-types", "HMAC,EC"], "HMAC,ED25519,RSA"),
+        (["--faults", "no-such-plan.toml"], "no-such-plan.toml"),
+        (["--trades", "no-such-trades.csv"], "no-such-trades.csv"),
+        (["--share", "0"], "at most 100"),
+        (["--fine", "7m"], "unknown interval"),
+        (["--permissions", "enableEverything=true"], "enableWithdrawals"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert run("bridge", COMMANDS, "", ["exchange", *SYNTHETIC, *options]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.strip().splitlines()) == 1
