@@ -13,7 +13,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import workbench as wb
 from tests import naive
 from tests.candle_builders import START_MS, candles_of, martingale, to_cents
 from tests.scripted import SCRIPTED, scripted
@@ -346,14 +345,3 @@ def test_on_martingales_a_strategy_earns_minus_its_costs(name: str, walks: list[
     error = float(np.std(gains, ddof=1)) / np.sqrt(len(gains))
     assert abs(np.mean(gains)) < 4.0 * error
     assert np.std(gains) > 10.0
-
-
-def test_the_sweep_has_the_same_row() -> None:
-    candles = to_cents(martingale(300, 5))
-    for filters in ("none", "exchange"):
-        swept = wb.sweep(candles, wb.strategies.macd, fast=3, slow=7, signal=3, filters=filters)  # type: ignore[arg-type]
-        one = wb.backtest(candles, wb.strategies.macd, fast=3, slow=7, signal=3, filters=filters)  # type: ignore[arg-type]
-        row = swept.frame.row(0, named=True)
-        assert {name: row[name] for name in ("final_equity", "trades", "fees")} == pytest.approx(
-            {name: one.metrics[name] for name in ("final_equity", "trades", "fees")}, rel=1e-12
-        )

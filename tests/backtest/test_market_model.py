@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.candle_builders import START_MS, martingale, to_cents
+from tests.conftest import shared_path
 from tests.scripted import SCRIPTED, scripted
 from workbench.backtest.event_driven import event_driven
 from workbench.backtest.market_model import AT_ONCE, MarketModel
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
+from workbench.cli import COMMANDS
+from workbench.command_table import run as command
 from workbench.errors import UsageError
 from workbench.market.candles import Candles, records_from_columns
 from workbench.market.timeframes import parse_timeframe
@@ -233,3 +238,28 @@ def test_the_kernel_refuses_what_only_the_event_engine_knows() -> None:
 
     with pytest.raises(UsageError, match="use engine 'event'"):
         wb.backtest(to_cents(martingale(50, 1)), wb.strategies.macd, latency_ms=5)
+
+
+def test_the_command_takes_the_market_and_says_what_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shared_path("data/klines_1h.parquet")
+    window = ["--symbol", "BTCUSDT", "--start", "2025-03-01", "--end", "2025-03-08"]
+    call = ["backtest", "--engine", "event", "--json", *window]
+    market = ["--latency-ms", "60000", "--volume-share", "0.0001", "--orders", "limit"]
+    assert command("workbench", COMMANDS, "", call) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert command("workbench", COMMANDS, "", [*call, *market, "--maker-fee-bps", "2"]) == 0
+    changed = json.loads(capsys.readouterr().out)
+    assert [note for note in changed["notes"] if note not in plain["notes"]] == [
+        "orders reach the market 60,000 ms after the close",
+        "orders trade at most 0.01% of a candle's volume",
+        "orders rest at the signal's close and fill as a maker",
+    ]
+    assert changed["fees"] < plain["fees"]
+    for wrong, said in (
+        (["--orders", "iceberg"], "use market or limit"),
+        (["--volume-share", "2"], "volume_share=2.0 is out of range"),
+    ):
+        assert command("workbench", COMMANDS, "", [*call, *wrong]) == 2
+        assert said in capsys.readouterr().err
