@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from workbench.backtest.exits import ExitsForm, exits_of
 from workbench.backtest.market_model import MarketModel, OrderKind
 from workbench.backtest.portfolio import AccountCaps, Part, run_portfolio
 from workbench.backtest.portfolio_result import PortfolioResult
@@ -40,14 +41,16 @@ def part(
     strategy: Spec,
     *,
     capital: float,
+    exits: ExitsForm = None,
     **params: Number,
 ) -> Part:
     """Return one instance for `portfolio`: a strategy on a series, with its capital in quote.
 
-    Raises UsageError for bad parameters, DataError for candles that cannot be traded.
+    `exits` protect its position, as in `backtest`. Raises UsageError for bad parameters, DataError for
+    candles that cannot be traded.
     """
     strategy.params(**params)
-    return Part(name, candles_of(candles), strategy, capital, params)
+    return Part(name, candles_of(candles), strategy, capital, params, exits_of(exits))
 
 
 def portfolio(

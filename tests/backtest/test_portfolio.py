@@ -261,13 +261,37 @@ def test_a_portfolio_that_cannot_be_is_refused(change: dict[str, object], said: 
         )
 
 
-def test_resting_orders_of_one_symbol_need_one_interval() -> None:
+def test_instances_of_one_pair_never_meet_each_others_orders() -> None:
+    # Two grids whose rungs cross, a protected MACD and two of different intervals, all on BTCUSDT:
+    # each does what it does alone; with resting orders, those that know no exits and ladders.
+    hourly = to_cents(martingale(480, 31))
+    four = to_cents(martingale(120, 32, interval="4h"))
+    macd, grid = wb.strategies.load("macd"), wb.strategies.load("grid")
+    quick = {"fast": 3, "slow": 7, "signal": 3}
     parts = [
-        wb.part(name, flat([100.0] * 3, [None] * 3, interval=name), SCRIPTED, capital=1_000.0)
-        for name in ("1h", "4h")
-    ]
-    with pytest.raises(UsageError, match="use one interval for a symbol"):
-        wb.portfolio(parts, orders="limit")
+        wb.part("grid", hourly, grid, capital=2_000.0, **GRID),
+        wb.part("finer grid", hourly, grid, capital=2_000.0, **(GRID | {"lines": 15})),
+        wb.part("protected", hourly, macd, capital=2_000.0, exits=EXITS["protected"], **quick),
+        wb.part("slow", four, macd, capital=2_000.0, **quick),
+        wb.part("quick", hourly, macd, capital=1_000.0, **quick),
+    ]  # fmt: skip
+    for orders, chosen in (("market", parts), ("limit", parts[3:])):
+        result = wb.portfolio(chosen, orders=orders)  # type: ignore[arg-type]
+        assert result.fills["symbol"].unique().to_list() == ["BTCUSDT"]
+        for part in chosen:
+            alone = event_driven(
+                part.candles, part.spec, costs=Costs(filters="exchange", cash=part.capital),
+                model=MarketModel(orders=orders), exits=EXITS.get(part.name), **part.params,  # type: ignore[arg-type]
+            )  # fmt: skip
+            mine = result.parts[part.name]
+            assert mine.fills.equals(alone.fills), (part.name, orders)
+            assert mine.equity.equals(alone.equity)
+            assert mine.data_sha256 == alone.data_sha256
+            assert mine.fills.height >= 6
+
+
+GRID = {"low": 0.95, "high": 1.05, "lines": 9}
+EXITS = {"protected": {"stop": "1%", "take_profit": "2%"}}
 
 
 def test_the_command_reads_a_file_and_prints_the_account(
@@ -314,4 +338,5 @@ symbol = "ETHUSDT"
 interval = "4h"
 strategy = "donchian"
 capital = 4_500
+exits = { stop = "3%" }
 """

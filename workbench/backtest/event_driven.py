@@ -9,8 +9,6 @@ show what latency, thin volume and resting orders would change (`MarketModel`).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from workbench.backtest.event_instance import EventInstance
@@ -26,7 +24,7 @@ from workbench.backtest.single import warm_up_notes
 from workbench.core.account import FILL
 from workbench.core.costs import SCALE
 from workbench.errors import UsageError
-from workbench.market.candles import Candles, sha256_of
+from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument
 from workbench.strategies.spec import Number, Spec
 
@@ -49,24 +47,16 @@ def event_driven(
     """
     costs = costs or Costs(filters="exchange")
     rules, notes = exchange_rules(candles, costs)
-    record, levels = spec.params(**params), exits_of(exits)
+    record = spec.params(**params)
     market = EventMarket({rules.symbol: rules}, costs, model)
     one = EventInstance(
-        NAME, candles, spec, record, rules, market, capital=costs.cash, exits=levels
+        NAME, candles, spec, record, rules, market, capital=costs.cash, exits=exits_of(exits)
     )
     for t in range(candles.first, len(candles.records)):
         one.trade(t)
         one.close(t)
     market.ledger.check_conservation()
-    result = result_of(one, costs, notes=(*notes, *model.said()))
-    begin = first_record(candles, levels, costs.guards, one.warm)
-    return replace(
-        result,
-        data_sha256=candles.used_sha256(begin),
-        exits=levels,
-        ambiguous=one.exits.ambiguous,
-        guarded=one.guards.refused,
-    )
+    return result_of(one, candles, costs, notes=(*notes, *model.said()))
 
 
 def exchange_rules(candles: Candles, costs: Costs) -> tuple[Instrument, tuple[str, ...]]:
@@ -81,9 +71,12 @@ def exchange_rules(candles: Candles, costs: Costs) -> tuple[Instrument, tuple[st
     return rules, notes
 
 
-def result_of(one: EventInstance, costs: Costs, *, notes: tuple[str, ...]) -> BacktestResult:
+def result_of(
+    one: EventInstance, candles: Candles, costs: Costs, *, notes: tuple[str, ...]
+) -> BacktestResult:
     """Return what an instance did as a backtest; `costs` with the instance's own capital as cash."""
-    candles, account = one.candles, one.market.ledger.account(one.name)
+    account = one.market.ledger.account(one.name)
+    begin = first_record(candles, one.levels, costs.guards, one.warm)
     frame = fills_frame(np.array(one.fills, FILL), candles)
     trades = round_trips(
         frame, step=one.rules.step_e8 / SCALE, last_close=float(candles.window["close"][-1])
@@ -104,6 +97,9 @@ def result_of(one: EventInstance, costs: Costs, *, notes: tuple[str, ...]) -> Ba
         trades=trades,
         equity=equity_frame(one.curve, candles, costs),
         pending=one.waiting is not None,
-        data_sha256=sha256_of(candles.records[one.warm :]),
+        data_sha256=candles.used_sha256(begin),
+        exits=one.levels,
+        ambiguous=one.exits.ambiguous,
+        guarded=one.guards.refused,
         notes=notes + warm_up_notes(candles, one.spec, one.record.reshape(1)),
     )

@@ -80,6 +80,7 @@ class EventInstance:
             candles.records[self.warm : candles.first], self._decider.initial_state(), capital
         )
         levels, guards = no_exits() if exits is None else exits, market.costs.guards
+        self.levels = levels
         overlay = overlay_of(candles, levels, guards)
         self.exits = EventExits(
             name,

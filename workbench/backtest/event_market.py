@@ -3,6 +3,10 @@ that says which of its instances owns what.
 
 The market stands where a candle's path puts it, worsened by slippage, and only when an order can meet
 it: candles on which nobody can act are passed over.
+
+Instances that trade the same pair have a book each, under names like BTCUSDT and BTCUSDT#2: they never
+meet each other's orders, and what one hears of a candle's path the other does not. They share the
+candle's volume.
 """
 
 from __future__ import annotations
@@ -34,6 +38,11 @@ class Owner(Protocol):
         ...
 
 
+def pair_of(symbol: str) -> str:
+    """Return the pair behind the name of an instance's book."""
+    return symbol.partition("#")[0]
+
+
 class EventMarket:
     """The exchange, the account on it, and the books of the instances that share it."""
 
@@ -45,8 +54,8 @@ class EventMarket:
         self.ledger = Ledger()
         self._owners: dict[int, Owner] = {}
         self._stood: dict[str, int] = {}  # by symbol: the open of the candle the market stands in
-        self._opened: dict[str, int] = {}
-        self._left: dict[str, int] = {}  # lots of that candle that may still trade
+        self._opened: dict[str, int] = {}  # by pair: the open of the candle whose volume is left
+        self._left: dict[str, int] = {}  # by pair: lots of that candle that may still trade
 
     def open_instance(self, name: str, capital: float, rules: Instrument) -> None:
         """Give an instance its capital, on the exchange and in the ledger."""
@@ -62,24 +71,23 @@ class EventMarket:
             return
         self._stood[candles.symbol] = opened
         self.open_candle(candles, t)
-        lots = self._left[candles.symbol]
-        self._stand(candles.symbol, float(candle["open"]), lots, opened)
+        self._stand(candles.symbol, float(candle["open"]), opened)
 
     def open_candle(self, candles: Candles, t: int) -> None:
         """Let candle t's volume be what may trade; the market stands where it stood."""
         candle = candles.records[t]
-        opened = int(candle["open_time"])
-        if self._opened.get(candles.symbol) != opened:
-            self._opened[candles.symbol] = opened
-            self._left[candles.symbol] = self._lots_of(candles.symbol, candle)
+        opened, pair = int(candle["open_time"]), pair_of(candles.symbol)
+        if self._opened.get(pair) != opened:
+            self._opened[pair] = opened
+            self._left[pair] = self._lots_of(candles.symbol, candle)
 
     def stand_at(self, symbol: str, price: float, now_ms: int) -> None:
         """Move the market inside its candle, with the volume that is left of it."""
-        self._stand(symbol, price, self._left[symbol], now_ms)
+        self._stand(symbol, price, now_ms)
 
     def lots_left(self, symbol: str) -> int:
         """Return how many lots of the candle that the market stands in may still trade."""
-        return self._left[symbol]
+        return self._left[pair_of(symbol)]
 
     def walk(self, candles: Candles, t: int, legs: tuple[str, ...], now_ms: int) -> None:
         """Print the legs of candle t, so that orders which rest are traded through."""
@@ -88,16 +96,16 @@ class EventMarket:
             return
         prices = [round(float(candles.records[t][leg]) * SCALE) for leg in legs]
         step = self.engine.instrument(symbol).step_e8
-        reports = self.engine.walk(symbol, prices, self._left[symbol] * step, now_ms)
+        reports = self.engine.walk(symbol, prices, self.lots_left(symbol) * step, now_ms)
         self._book(reports)
 
     def show(self, symbol: str, price: float, now_ms: int, *, stands: bool) -> None:
         """Print one price, for orders that rest; where the market `stands` there, stops that it met act."""
-        lots = self._left[symbol]
+        lots = self.lots_left(symbol)
         volume_e8 = lots * self.engine.instrument(symbol).step_e8
         self._book(self.engine.walk(symbol, [round(price * SCALE)], volume_e8, now_ms))
         if stands:
-            self._stand(symbol, price, self._left[symbol], now_ms)
+            self._stand(symbol, price, now_ms)
 
     def place_pair(self, orders: tuple[NewOrder, NewOrder], owner: Owner, now_ms: int) -> list[int]:
         """Send an OCO and return its order numbers. Raises Rejected."""
@@ -120,10 +128,10 @@ class EventMarket:
         if self.engine.orders[order_id].is_open:
             self.engine.cancel(ACCOUNT, symbol, order_id, now_ms)
 
-    def _stand(self, symbol: str, price: float, lots: int, now_ms: int) -> None:
+    def _stand(self, symbol: str, price: float, now_ms: int) -> None:
         slippage, tick = self.costs.slippage_bps, self.engine.instrument(symbol).tick_e8
         bid, ask = sell_ticks(price, slippage, tick), buy_ticks(price, slippage, tick)
-        self._book(self.engine.stand_at(symbol, bid, ask, lots, now_ms))
+        self._book(self.engine.stand_at(symbol, bid, ask, self.lots_left(symbol), now_ms))
 
     def _lots_of(self, symbol: str, candle: np.void) -> int:
         share = self.model.volume_share
@@ -138,5 +146,5 @@ class EventMarket:
             one = report.execution
             if one is None:
                 continue
-            self._left[one.symbol] -= one.lots
+            self._left[pair_of(one.symbol)] -= one.lots
             self._owners[one.order_id].book(one)

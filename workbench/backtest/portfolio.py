@@ -2,11 +2,12 @@
 
 Each instance has its series, strategy, parameters and capital; together they own the account. Where
 candles close at the same time, all are marked before any decides, and the instances decide in the
-order in which they were named. Where candles open at the same time, orders are sent in that order too,
-and share the candle's volume.
+order in which they were named. Where candles open at the same time, orders are sent in that order too.
+Instances of one pair share its candle's volume and never trade with each other.
 
 `AccountCaps` are the account's: an entry that would break one is refused, its target is spent, an exit
-is never refused. Days are market time in UTC.
+is never refused. They hold back entries by target; the rungs of a ladder have reserved their cash when
+they were laid and are not asked. Days are market time in UTC.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from workbench.backtest.event_driven import exchange_rules, result_of
 from workbench.backtest.event_instance import EventInstance
-from workbench.backtest.event_market import EventMarket
+from workbench.backtest.event_market import EventMarket, pair_of
 from workbench.backtest.market_model import AT_ONCE, MarketModel
 from workbench.backtest.portfolio_result import PortfolioResult
 from workbench.backtest.setting import Costs
@@ -42,6 +43,7 @@ class Part:
     spec: Spec
     capital: float
     params: Mapping[str, Number] = field(default_factory=dict)
+    exits: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.capital) and self.capital > 0.0):
@@ -88,11 +90,11 @@ def run_portfolio(
     costs = costs or Costs(filters="exchange", cash=sum(part.capital for part in parts))
     rules, notes = _rules(parts, costs)
     _demand_budget(parts, costs)
-    _demand_one_interval(parts, model)
-    market = EventMarket({one.symbol: one for one in rules.values()}, costs, model)
+    books = _books(parts, rules)
+    market = EventMarket({one.symbol: one for one in books.values()}, costs, model)
     account = _Account(market, caps or AccountCaps(), spare=costs.cash - _capital(parts))
     for part in parts:
-        account.add(part, rules[part.name])
+        account.add(part, books[part.name])
     for time_ms, step, due in _moments(account.instances):
         if step == "close":
             account.close(time_ms, due)
@@ -103,8 +105,10 @@ def run_portfolio(
             one.trade(t)
     market.ledger.check_conservation()
     results = {
-        one.name: result_of(one, replace(costs, cash=one.capital), notes=notes[one.name])
-        for one in account.instances
+        part.name: result_of(
+            one, part.candles, replace(costs, cash=part.capital), notes=notes[part.name]
+        )
+        for part, one in zip(parts, account.instances, strict=True)
     }
     refusals = [(one.name, *said) for one in account.instances for said in one.refusals]
     return PortfolioResult.build(
@@ -129,8 +133,9 @@ class _Account:
         """Open one instance."""
         self.instances.append(
             EventInstance(
-                part.name, part.candles, part.spec, part.spec.params(**part.params), rules,
-                self.market, capital=part.capital, allows=partial(self._why_not, part.name),
+                part.name, _renamed(part.candles, rules.symbol), part.spec,
+                part.spec.params(**part.params), rules, self.market, capital=part.capital,
+                allows=partial(self._why_not, part.name), exits=part.exits,
             )
         )  # fmt: skip
         self._peak = self._last_equity = self.equity()
@@ -184,6 +189,11 @@ class _Account:
         return self.market.ledger.account(one.name).is_open or _on_the_way(one) > 0.0
 
 
+def _renamed(candles: Candles, symbol: str) -> Candles:
+    fine = candles.fine and replace(candles.fine, symbol=symbol)
+    return replace(candles, symbol=symbol, fine=fine)
+
+
 def _on_the_way(one: EventInstance) -> float:
     order = one.waiting.order if one.waiting is not None else None
     return order.quote_e8 / SCALE if isinstance(order, MarketBuy) else 0.0
@@ -226,26 +236,23 @@ def _rules(
     return found, notes
 
 
+def _books(parts: Sequence[Part], rules: Mapping[str, Instrument]) -> dict[str, Instrument]:
+    """Return the instrument of every part's own book: a second one of a pair is called BTCUSDT#2."""
+    found: dict[str, Instrument] = {}
+    for part in parts:
+        one = rules[part.name]
+        before = sum(pair_of(other.symbol) == one.symbol for other in found.values())
+        name = f"{one.symbol}#{before + 1}" if before else one.symbol
+        found[part.name] = replace(one, symbol=name)
+    return found
+
+
 def _demand_budget(parts: Sequence[Part], costs: Costs) -> None:
     if _capital(parts) > costs.cash * (1.0 + 1e-12):
         raise UsageError(
             f"the parts want {_capital(parts):,.2f}, the account has {costs.cash:,.2f}; give them less, "
             "or the account more cash"
         )
-
-
-def _demand_one_interval(parts: Sequence[Part], model: MarketModel) -> None:
-    """Resting orders of one symbol hear one path: that of candles of one interval."""
-    if model.orders == "market":
-        return
-    intervals: dict[str, str] = {}
-    for part in parts:
-        other = intervals.setdefault(part.candles.symbol, str(part.candles.timeframe))
-        if other != str(part.candles.timeframe):
-            raise UsageError(
-                f"{part.candles.symbol} comes in {other} and {part.candles.timeframe}, and orders "
-                "rest; use one interval for a symbol, or orders='market'"
-            )
 
 
 def _capital(parts: Sequence[Part]) -> float:

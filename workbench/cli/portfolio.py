@@ -12,6 +12,7 @@ from workbench.cli import options
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from workbench.backtest.exits import ExitsForm
     from workbench.backtest.portfolio import Part
     from workbench.portfolios import Portfolio
 
@@ -19,7 +20,7 @@ _TOP = {"cash", "start", "end", "costs", "market", "caps", "instances"}
 _COSTS = {"fee_bps", "slippage_bps"}
 _MARKET = {"latency_ms", "volume_share", "orders", "maker_fee_bps"}
 _CAPS = {"max_exposure", "max_positions", "max_daily_loss", "max_drawdown"}
-_INSTANCE = {"name", "symbol", "interval", "strategy", "capital", "params"}
+_INSTANCE = {"name", "symbol", "interval", "strategy", "capital", "params", "exits"}
 _NEEDED = ("name", "symbol", "strategy", "capital")
 EXAMPLE = "notebooks/studies/portfolio.toml"
 
@@ -85,6 +86,7 @@ def _part(tree: object, file: str, start: str | None, end: str | None) -> Part:
         wb.load(str(one["symbol"]), str(one.get("interval", "1h")), start=start, end=end),
         wb.strategies.load(str(one["strategy"])),
         capital=cast("float", capital),
+        exits=cast("ExitsForm", one.get("exits")),
         **params,
     )
 
