@@ -225,8 +225,9 @@ def test_selling_the_last_crumbs_of_a_closed_trip_is_no_new_trip() -> None:
 # -- properties
 
 
+# From 1e-6 on: what lies within the rounding of floats (1e-12 of the equity) has an example of its own.
 targets_of_any_kind = st.lists(
-    st.one_of(st.none(), st.sampled_from([0.0, 0.5, 1.0]), st.floats(0.0, 1.0)),
+    st.one_of(st.none(), st.sampled_from([0.0, 0.5, 1.0]), st.floats(1e-6, 1.0)),
     min_size=30,
     max_size=30,
 )
