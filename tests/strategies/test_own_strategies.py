@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import workbench as wb
 from tests.candle_builders import martingale, to_cents
+from workbench import face
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
 from workbench.strategies.declared import RESERVED
@@ -260,7 +261,7 @@ def test_a_text_with_a_line_torn_out_or_cut_short_is_never_another_kind_of_error
 
 def test_no_parameter_can_be_named_like_an_argument_or_a_column() -> None:
     taken = set(RESERVED) | set(METRICS.names or ())
-    for call in (wb.sweep, wb.backtest):
+    for call in (face.sweep, face.backtest):
         keywords = [
             one.name
             for one in inspect.signature(call).parameters.values()
