@@ -65,6 +65,14 @@ class Rung:
         return -self.wish.side if self.turned else self.wish.side
 
 
+@dataclass(frozen=True)
+class Levels:
+    """Prices of a stop and a take-profit for whatever is held; None for none."""
+
+    stop: float | None = None
+    take_profit: float | None = None
+
+
 @dataclass
 class LadderBook:
     """The account, the ladder, and all that happened: fills are (candle, side, price, quantity)."""
@@ -82,6 +90,10 @@ class LadderBook:
     refused: int = 0
     orders: int = 0
     market: tuple[int, Decimal] | None = None  # side, and quote to spend or base to sell
+    stop: Decimal | None = None
+    goal: Decimal | None = None
+    spent: bool = False
+    at: Decimal = Decimal(0)  # where the price stands on its path
     now: int = 0
 
     def free_cash(self) -> Decimal:
@@ -115,6 +127,7 @@ class LadderBook:
         fee = self.cut(quantity * self.rules.fee)
         self.cash -= quantity * price
         self.base += quantity - fee
+        self.spent = False
         self.fees += fee * price
         self.fills.append((self.now, "BUY", price, quantity))
         return quantity - fee
@@ -131,7 +144,7 @@ class LadderBook:
     def place(self, rung: Rung) -> bool:
         """Rest the order whose turn it is, or refuse it for good (until another revision)."""
         rung.waits, wish, side = False, rung.wish, rung.side
-        price = self.on_tick(Decimal(wish.pair if rung.turned else wish.price), side)
+        price = self.on_tick(Decimal(repr(wish.pair if rung.turned else wish.price)), side)
         quote = Decimal(wish.quote) + NEARLY * E8  # a float of whole cents may lie just below them
         quote = self.cut(quote) if self.rules.tick is not None else Decimal(wish.quote)
         order = self._sized(rung, side, price, quote) if price > 0 else None
@@ -179,29 +192,79 @@ class LadderBook:
         else:
             self.place(rung)
 
-    def meet(self, level: Decimal) -> None:
-        """Fill all that a price has passed: the best buys first, then the best sales."""
-        for side in (1, -1):
-            while True:
-                passed = [
-                    rung
-                    for rung in self.rungs
-                    if rung.order
-                    and rung.order.side == side
-                    and (
-                        (rung.order.price - level) * side > 0
-                        or (self.rules.touch and rung.order.price == level)
-                    )
-                ]
-                if not passed:
-                    break
-                best = min(passed, key=lambda r: (-r.order.price * side, r.order.age))  # type: ignore[union-attr]
-                self.fill(best, best.order.price)  # type: ignore[union-attr]
+    def holds(self) -> bool:
+        return self.base > DIGITS and self.base >= self.rules.step and not self.spent
+
+    def meet(self, level: Decimal, *, opens: bool = False, exits: bool = True) -> None:
+        """Fill all that a price has passed: the best buys down to the stop, then what lies above."""
+        for side, bound in ((1, self.stop), (-1, self.goal)):
+            self._meet_side(side, level, bound)
+            if bound is None or not self.holds():
+                continue
+            at_goal = level > bound or (self.rules.touch and level == bound)
+            if level <= bound if side > 0 else at_goal:
+                if exits:
+                    self._leave_first(side, level, bound, opens=opens)
+                else:
+                    self._forget_ladder()
+                return
+        self.at = level
+
+    def _leave_first(self, side: int, level: Decimal, bound: Decimal, *, opens: bool) -> None:
+        """Leave at the stop or the take-profit; at one that lies below what was just bought at once."""
+        goal = self.goal
+        above = goal is not None and (self.at > goal or (self.rules.touch and self.at == goal))
+        if side > 0 and not opens and self.at > bound and above:
+            assert goal is not None
+            self._leave(-1, goal)
+        elif side > 0:
+            self._leave(1, level if opens else min(bound, self.at))
+        else:
+            self._leave(-1, bound)
+
+    def _forget_ladder(self) -> None:
+        for rung in self.rungs:
+            rung.order, rung.waits, rung.kept = None, False, Decimal(0)
+            rung.turned = rung.turned and rung.done
+        self.dust = Decimal(0)
+
+    def _leave(self, side: int, price: Decimal) -> None:
+        """Sell everything at the stop, less slippage, or at the take-profit; forget the ladder."""
+        self._forget_ladder()
+        got = self.on_tick(price * (1 - self.rules.slippage), 1) if side > 0 else price
+        lots = self.lots(self.base)
+        if lots * got < self.rules.least:
+            self.spent = True  # refused, and not tried again before another buy
+        else:
+            self.sell(got, lots)
+
+    def _meet_side(self, side: int, level: Decimal, bound: Decimal | None) -> None:
+        while True:
+            passed = [
+                rung
+                for rung in self.rungs
+                if rung.order
+                and rung.order.side == side
+                and (
+                    (rung.order.price - level) * side > 0
+                    or (self.rules.touch and rung.order.price == level)
+                )
+            ]
+            if not passed:
+                break
+            best = min(passed, key=lambda r: (-r.order.price * side, r.order.age))  # type: ignore[union-attr]
+            behind = bound is not None and (
+                best.order.price <= bound if side > 0 else best.order.price > bound  # type: ignore[union-attr]
+            )
+            if behind and (self.holds() or side < 0):
+                break
+            self.at = best.order.price  # type: ignore[union-attr]
+            self.fill(best, self.at)
 
     # -- a candle
 
     def open(self, opening: Decimal) -> None:
-        self.meet(opening)
+        self.meet(opening, exits=False)
         rules = self.rules
         ask, bid = opening * (1 + rules.slippage), opening * (1 - rules.slippage)
         if rules.tick is not None:
@@ -213,6 +276,8 @@ class LadderBook:
                 self.buy(ask, self.lots(size / ask))
             else:
                 self.sell(bid, size)
+        self.at = opening
+        self.meet(opening, opens=True)
         for rung in self.rungs:
             if not rung.waits or not self.place(rung):
                 continue
@@ -254,8 +319,11 @@ def run_ladder(
     *,
     cash: float,
     rules: Rules,
+    levels: Levels | None = None,
 ) -> LadderBook:
     """Trade ladders and targets written at each close (None: nothing new).
+
+    Stop and take-profit hold from the first close on, on the tick below and above.
 
     A candle is (open, high, low, close, volume, candles missing before it).
     """
@@ -272,6 +340,10 @@ def run_ladder(
             book.equity.append(book.cash + book.base * last)
             book.bases.append(book.base)
             book.filled.append(sum(1 << j for j, rung in enumerate(book.rungs) if rung.turned))
+            if levels is not None and levels.stop is not None:
+                book.stop = book.on_tick(Decimal(repr(levels.stop)), 1)
+            if levels is not None and levels.take_profit is not None:
+                book.goal = book.on_tick(Decimal(repr(levels.take_profit)), -1)
             wishes, target = ladders[t], targets[t]
             if wishes is not None:
                 book.lay(wishes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.candle_builders import START_MS
-from tests.naive_ladder import LadderBook, Rules, Wish, run_ladder
+from tests.naive_ladder import LadderBook, Levels, Rules, Wish, run_ladder
 from workbench.market.candles import Candles, records_from_columns
 from workbench.market.timeframes import parse_timeframe
 from workbench.strategies import own
@@ -15,6 +15,7 @@ from workbench.strategies.spec import Spec
 
 RUNGS, TARGETS = 10, 3
 HOUR_MS = 3_600_000
+NO_LEVELS = Levels()
 Bar = tuple[float, ...]  # open, high, low, close[, volume[, missing before]]
 
 
@@ -37,14 +38,17 @@ class Scripted:
 
 @dataclass(frozen=True)
 class Script:
-    """Rungs, and targets as (candle, target)."""
+    """Rungs, targets as (candle, target), and the levels that the decision writes at every close."""
 
     rungs: tuple[Scripted, ...]
     targets: tuple[tuple[int, float], ...] = ()
+    levels: Levels = NO_LEVELS
 
     def params(self) -> dict[str, float]:
         """Return the script as the scripted strategy's parameters."""
-        said: dict[str, float] = {}
+        said: dict[str, float] = {
+            "stop": self.levels.stop or 0.0, "take_profit": self.levels.take_profit or 0.0,
+        }  # fmt: skip
         for k, one in enumerate(self.rungs):
             fields = ("begin", "end", "id", "side", "price", "quote", "pair")
             said |= {f"{name}{k}": getattr(one, name) for name in fields}
@@ -63,7 +67,7 @@ class Script:
         targets = [dict(self.targets).get(t) for t in range(count)]
         names = ("open", "high", "low", "close", "volume", "missing_before")
         bars = [tuple(row[n].item() for n in names) for row in candles.records]
-        return run_ladder(bars, ladders, targets, cash=cash, rules=rules)
+        return run_ladder(bars, ladders, targets, cash=cash, rules=rules, levels=self.levels)
 
 
 def scripted() -> Spec:
@@ -84,7 +88,8 @@ def bars(*prices: Bar, symbol: str = "BTCUSDT") -> Candles:
 
 
 def _text() -> str:
-    params, body = [], []
+    params = ['"stop": (0.0, 0.0, 1e9), "take_profit": (0.0, 0.0, 1e9),']
+    body = ["    intent.stop, intent.take_profit = params.stop, params.take_profit"]
     for k in range(RUNGS):
         params += [f'"begin{k}": (-1, -1, 10**6), "end{k}": (-1, -1, 10**6), "id{k}": (0, 0, 999),']
         params += [f'"side{k}": (1, -1, 1), "price{k}": (1.0, 0.0, 1e9),']

@@ -95,3 +95,34 @@ def test_bad_input_is_one_clear_error() -> None:
         backtest(candles_of([1.0], [1.0]), MACD)
     with pytest.raises(DataError, match="must be finite and above 0"):
         candles_of([1.0, float("nan")], [1.0, 1.0])
+
+
+STOPPED = """
+import sys
+from tests.candle_builders import martingale
+from workbench.backtest.single import backtest
+from workbench.backtest.setting import Costs
+from workbench.strategies import load
+for stop in sys.argv[1:]:
+    exits = {"stop": float(stop)} if float(stop) else None
+    chosen = dict(period=4, oversold=40, overbought=60)
+    run = backtest(martingale(600, 3), load("rsi"), costs=Costs(), exits=exits, **chosen)
+    print(repr(run.metrics["final_equity"]))
+"""
+
+
+def test_forms_that_two_processes_compiled_are_not_mixed_up_in_a_third(tmp_path: Path) -> None:
+    env = {**os.environ, "WORKBENCH_HOME": str(tmp_path / "home")}
+
+    def run(*stops: str) -> list[str]:
+        command = [sys.executable, "-c", STOPPED, *stops]
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    (free,), (stopped,) = run("0"), run("0.5")
+    assert free != stopped
+    assert run("0", "0.5") == [free, stopped]
+    assert run("0.5", "0") == [stopped, free]

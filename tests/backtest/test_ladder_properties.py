@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.backtest.scripted_ladder import RUNGS, Bar, Script, Scripted, bars, scripted
-from tests.naive_ladder import Rules
+from tests.naive_ladder import Levels, Rules
 from workbench.backtest.event_driven import event_driven
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
@@ -58,12 +59,22 @@ def scripts(draw: st.DrawFn, count: int) -> Script:
     )
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.data(), series(), st.sampled_from(["none", "exchange"]), st.booleans())
-def test_the_kernel_is_the_oracle_fill_for_fill(
-    data: st.DataObject, candles: Candles, filters: str, touch: bool
+LEVELS = st.builds(
+    Levels,
+    stop=st.sampled_from([None, None, 99.1, 97.0, 94.3333]),
+    take_profit=st.sampled_from([None, None, 101.2, 103.0, 106.6667]),
+)
+
+
+OVERLAYS = st.sampled_from([None, None, {"stop": 2.0}, {"take_profit": 1.5}, {"time_stop": 3}])
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), series(), LEVELS, st.sampled_from(["none", "exchange"]), st.booleans())
+def test_the_kernel_is_the_oracle_fill_for_fill_with_exits_and_without(
+    data: st.DataObject, candles: Candles, levels: Levels, filters: str, touch: bool
 ) -> None:
-    script = data.draw(scripts(len(candles)))
+    script = replace(data.draw(scripts(len(candles))), levels=levels)
     costs = Costs(filters=filters, touch=touch)  # type: ignore[arg-type]
     run = backtest(candles, scripted(), costs=costs, **script.params())
     steps = BTC if filters == "exchange" else {}
@@ -82,15 +93,19 @@ def test_the_kernel_is_the_oracle_fill_for_fill(
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.data(), series(), st.booleans())
-def test_the_matching_engine_is_the_kernel_fill_for_fill(
-    data: st.DataObject, candles: Candles, touch: bool
+@given(st.data(), series(), LEVELS, OVERLAYS, st.booleans())
+def test_the_matching_engine_is_the_kernel_fill_for_fill_with_exits_and_without(
+    data: st.DataObject,
+    candles: Candles,
+    levels: Levels,
+    overlay: dict[str, object] | None,
+    touch: bool,
 ) -> None:
-    script = data.draw(scripts(len(candles)))
+    script = replace(data.draw(scripts(len(candles))), levels=levels)
     costs = Costs(filters="exchange", touch=touch)
-    fast = backtest(candles, scripted(), costs=costs, **script.params())
-    slow = event_driven(candles, scripted(), costs=costs, **script.params())
-    same = ["time", "signal_time", "side", "ticks", "lots", "price", "quantity", "fee"]
+    fast = backtest(candles, scripted(), costs=costs, exits=overlay, **script.params())
+    slow = event_driven(candles, scripted(), costs=costs, exits=overlay, **script.params())
+    same = ["time", "signal_time", "side", "ticks", "lots", "price", "quantity", "fee", "reason"]
     assert fast.fills.select(same).equals(slow.fills.select(same))
     a, b = (run.equity["equity"].to_numpy() for run in (fast, slow))
     assert np.max(np.abs(a / b - 1.0)) <= 1e-9

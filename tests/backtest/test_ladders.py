@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.backtest.scripted_ladder import Bar, Script, Scripted, bars, scripted
+from tests.naive_ladder import Levels
 from workbench.backtest.event_driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
@@ -233,3 +234,42 @@ def test_the_same_orders_rest_on_the_matching_engine() -> None:
     assert fast.fills.height == 9
     assert fast.fills.drop("realised").equals(slow.fills.drop("realised"))
     assert fast.metrics == pytest.approx(slow.metrics)
+
+
+def test_a_stop_takes_the_ladder_back_and_sells_what_the_rungs_above_it_bought() -> None:
+    ladder = (rung(98.0, 110.0, id=1), rung(97.0, 109.0, 970.0, id=2), rung(95.0, id=3))
+    script = Script(ladder, levels=Levels(stop=96.0))
+    found, fills = run(script, CALM, (100, 101, 94, 99), (99, 111, 94, 100))
+    # 10 and 10 less 0.1 % are bought on the way down, then sold at the stop less slippage.
+    assert fills == [
+        (1, "BUY", 98.0, 10.0), (1, "BUY", 97.0, 10.0),
+        (1, "SELL", pytest.approx(96 * 0.9999), pytest.approx(19.98)),
+    ]  # fmt: skip
+    assert found.fills["reason"].to_list() == ["signal", "signal", "stop"]
+    _, fills = run(script, CALM, CALM, (94, 99, 93, 98))
+    # A gap over all of it: the rungs above the stop fill, the stop sells at the open.
+    assert prices(fills) == [(2, "BUY", 98.0), (2, "BUY", 97.0), (2, "SELL", 94 * 0.9999)]
+
+
+def test_a_take_profit_sells_what_is_left_above_the_last_rung() -> None:
+    ladder = (rung(98.0, 103.0, id=1), rung(97.0, id=2, quote=970.0))
+    script = Script(ladder, levels=Levels(take_profit=105.0))
+    found, fills = run(script, CALM, (100, 101, 96, 99), (99, 106, 98, 104), (104, 105, 90, 95))
+    assert prices(fills) == [
+        (1, "BUY", 98.0), (1, "BUY", 97.0), (2, "SELL", 103.0), (2, "SELL", 105.0),
+    ]  # fmt: skip
+    assert found.fills["reason"].to_list()[-1] == "take_profit"
+
+
+def test_guards_hold_no_ladder_back_and_say_so() -> None:
+    from workbench.backtest.setting import Guards
+
+    script = Script((rung(98.0, 103.0),))
+    with pytest.raises(UsageError, match="no guard can hold back"):
+        run(script, CALM, CALM, costs=Costs(guards=Guards(drawdown=0.2)))
+
+
+def test_what_is_bought_below_the_stop_is_sold_where_it_was_bought() -> None:
+    script = Script((rung(95.0, 110.0, 950.0),), levels=Levels(stop=96.0))
+    _, fills = run(script, CALM, (100, 101, 94, 99))
+    assert prices(fills) == [(1, "BUY", 95.0), (1, "SELL", 95 * 0.9999)]  # never at 96

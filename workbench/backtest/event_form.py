@@ -48,7 +48,7 @@ from numba import njit
 from workbench.core import event_form
 from workbench.core.event_form_signals import {signals}, running_sums
 
-_run_blocks = event_form.make_run_blocks({signals})
+_run_blocks = event_form.make_run_blocks({signals}, "{name}")
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -155,12 +155,16 @@ class EventInstance:
         new = self._limit_order(waiting) if resting else self._market_order(waiting)
         if new is None:
             return
+        aside = self.ladder.step_aside(new.side) if self.ladder is not None else []
         try:
             result = self.market.place(new, self, now_ms)
         except Rejected as error:
             self._refuse(str(error))
             self.waiting = None
             return
+        finally:
+            if self.ladder is not None:
+                self.ladder.resume(aside)
         if resting:
             waiting.order_id = result.order.order_id
             if not result.order.is_open:

@@ -174,6 +174,7 @@ class EventLadder:
             price_e8=order.price_e8,
             self_trade=SelfTrade.EXPIRE_TAKER,
         )
+        aside = self.step_aside(order.side, order.price_e8)
         self._sending = order
         try:
             placed = self._market.place(new, self, self._now_ms).order
@@ -185,6 +186,27 @@ class EventLadder:
             self._sending = None
         if placed.is_open:
             self._ladder.sent(order.rung, placed.order_id)
+        self.resume(aside)
+
+    def step_aside(self, side: Side, limit_e8: int = 0) -> list[RungOrder]:
+        """Take back the orders that one of that side would meet in the spread; return them.
+
+        An account does not trade with itself: they go out again (`resume`) when that one has traded.
+        """
+        quote = self._market.engine.quote(self._rules.symbol)
+        assert quote is not None
+        ticks = quote.against(side)[0]
+        if limit_e8:
+            limit = limit_e8 // self._rules.tick_e8
+            ticks = min(ticks, limit) if side is Side.BUY else max(ticks, limit)
+        met = self._ladder.orders_up_to(side, ticks)
+        self._take_back([number for number, _ in met], self._now_ms)
+        return [order for _, order in met]
+
+    def resume(self, orders: list[RungOrder]) -> None:
+        """Send orders again that had stepped aside."""
+        for order in orders:
+            self._send(order)
 
     def _take_back(self, numbers: list[int], now_ms: int) -> None:
         for number in numbers:

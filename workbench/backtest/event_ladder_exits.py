@@ -19,6 +19,7 @@ class ProtectedLadder:
 
     def __init__(self, candles: Candles, ladder: EventLadder, exits: EventExits) -> None:
         self._candles, self._ladder, self._exits = candles, ladder, exits
+        self._at = 0.0  # where the price stands on the candle's path
 
     def at_the_open(self, t: int) -> None:
         """Let the open of candle t pass what rests; exits act after the order that waits."""
@@ -29,6 +30,7 @@ class ProtectedLadder:
         """Let the exits see the open, place what waits there, then follow the path of candle t."""
         candle = self._candles.records[t]
         opening = float(candle["open"])
+        self._at = opening
         self._exits.begin(t)
         if self._exits.is_due:
             self._leave(REASON_TIME, opening)
@@ -41,15 +43,31 @@ class ProtectedLadder:
     def _meet(self, price: float, *, opens: bool = False, exits: bool = True) -> None:
         ladder, ours = self._ladder, self._exits
         while ladder.buys_at(price) and not (ours.is_open and ladder.nearest_buy <= ours.stop):
+            self._at = ladder.nearest_buy
             ladder.meet_buy(price)
         if ours.is_open and price <= ours.stop:
             if exits:
-                self._leave(REASON_STOP, price if opens else ours.stop)
+                self._leave(*self._first_exit(price, opens=opens))
+            else:
+                ladder.withdraw()
             return
         while ladder.sells_at(price) and ladder.nearest_sell <= ours.goal:
+            self._at = ladder.nearest_sell
             ladder.meet_sell(price)
-        if exits and ours.is_open and ours.passes_goal(price):
-            self._leave(REASON_TAKE_PROFIT, ours.goal)
+        if ours.is_open and ours.passes_goal(price):
+            if exits:
+                self._leave(REASON_TAKE_PROFIT, ours.goal)
+            else:
+                ladder.withdraw()
+        self._at = price
+
+    def _first_exit(self, price: float, *, opens: bool) -> tuple[int, float]:
+        """Return (reason, price) of the exit that a falling price comes to first, as the kernel does."""
+        if opens:
+            return REASON_STOP, price
+        if self._at > self._exits.stop and self._exits.passes_goal(self._at):
+            return REASON_TAKE_PROFIT, self._exits.goal
+        return REASON_STOP, min(self._exits.stop, self._at)
 
     def _leave(self, reason: int, price: float) -> None:
         self._ladder.withdraw()

@@ -63,7 +63,7 @@ def describe(cash, equity, cash_left, ends, profits, scale, out):
     describe_curve(cash, equity, cash_left, ends, profits, scale, out[0])
 '''
 _FORM = """
-simulate_{form} = make_simulate(decide, STATE, {flags})
+simulate_{form} = make_simulate(decide, STATE, "{key}_{form}", {flags})
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -156,7 +156,9 @@ class Kernel:
 def kernel(spec: Spec) -> Kernel:
     """Return the strategy's kernel, generated on first use and compiled on first call."""
     key = kernel_key(spec)
-    forms = "".join(_FORM.format(form=form, flags=flags) for form, flags in FORMS.items())
+    forms = "".join(
+        _FORM.format(key=key[:16], form=form, flags=flags) for form, flags in FORMS.items()
+    )
     text = _TEMPLATE.format(name=spec.name, module=_import_name(spec), forms=forms)
     module = generated_module(key, text)
     run = {form: getattr(module, f"run_{form}") for form in FORMS}

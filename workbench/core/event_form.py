@@ -23,6 +23,7 @@ from numba import njit
 from workbench.core.costs import worsened_buy, worsened_sell
 from workbench.core.event_form_ranges import BLOCK, TABLE_SIZE, build_ranges
 from workbench.core.event_form_trades import EDGES_SIZE, WORDS_A_BLOCK, trade_block
+from workbench.core.naming import named
 from workbench.core.statistics import growth_a_year, sharpe_ratio, sortino_ratio
 from workbench.core.vectors import LANES
 
@@ -57,10 +58,11 @@ def fill_market(candles, samples, first, costs, market):
     market.slots[candles.shape[0]] = slot
 
 
-def make_run_blocks(signals):
+def make_run_blocks(signals, name):
     """Return the compiled loop over blocks and groups around one family's compiled `signals`."""
 
     @njit(nogil=True)
+    @named(name)
     def run_blocks(market, first, stop, settled, shapes, memories, traders):
         """Run every group over the blocks `first` to before `stop`."""
         candles = market.slots.shape[0] - 1

@@ -66,6 +66,7 @@ LADDER = np.dtype(
         ("nearest_sell", "<f8"),  # inf without one
         ("filled", "<u8"),  # bit j: rung j has filled and its opposite is at stake
         ("dust_e8", "<i8"),
+        ("at", "<f8"),  # where the walk along a candle's path stands
         ("spoken_quote", "<f8"),  # what a market order that waits will take at this open
         ("spoken_quote_e8", "<i8"),
         ("spoken_base", "<f8"),
@@ -127,33 +128,43 @@ def _has_twins(intent):
 def lay(ladder, intent, account, signal_index):
     """Make the ladder of an intent the one that is wanted; take back at once what is not in it."""
     ladder.revision = intent.revision
-    n_before = ladder.n
-    for i in range(n_before):
-        ladder.before[i] = ladder.rungs[i]
-        ladder.moved[i] = -1
-    ladder.n_before, ladder.n = n_before, intent.n_ladder
+    ladder.n_before = 0
+    kept = 0
+    while kept < min(ladder.n, intent.n_ladder) and _wants(intent.ladder[kept], ladder.rungs[kept]):
+        kept += 1
+    if kept < ladder.n:
+        _compare(ladder, intent, account, signal_index)
+    else:
+        for j in range(kept, intent.n_ladder):  # rungs were added at the end, as grids do
+            _begin(ladder.rungs[j], intent.ladder[j], signal_index)
+    ladder.n = intent.n_ladder
     ladder.waiting = 0
     ladder.filled = np.uint64(0)
     for j in range(ladder.n):
-        wish, rung = intent.ladder[j], ladder.rungs[j]
-        i = _find(ladder, wish, j)
-        if i >= 0:
-            ladder.moved[i] = j
-            ladder.rungs[j] = ladder.before[i]
-            if rung.status == OFF:
-                rung.status = WAITING
-        else:
-            rung.id, rung.side = wish.id, wish.side
-            rung.price, rung.quote, rung.pair_price = wish.price, wish.quote, wish.pair_price
-            rung.status, rung.turned = WAITING, 0
-            rung.kept = rung.locked = 0.0
-            rung.kept_e8 = rung.locked_e8 = rung.ticks = rung.order_id = 0
-            rung.signal_index = signal_index
+        rung = ladder.rungs[j]
+        if rung.status == OFF:
+            rung.status = WAITING
         if rung.status == WAITING:
             ladder.waiting += 1
         if rung.turned:
             ladder.filled |= np.uint64(1) << np.uint64(j)
-    for i in range(n_before):
+
+
+@njit(nogil=True)
+def _compare(ladder, intent, account, signal_index):
+    """Put each wanted rung in its place, as it stood or new; unlock what the others had reserved."""
+    ladder.n_before = ladder.n
+    for i in range(ladder.n_before):
+        ladder.before[i] = ladder.rungs[i]
+        ladder.moved[i] = -1
+    for j in range(intent.n_ladder):
+        i = _find(ladder, intent.ladder[j], j)
+        if i >= 0:
+            ladder.moved[i] = j
+            ladder.rungs[j] = ladder.before[i]
+        else:
+            _begin(ladder.rungs[j], intent.ladder[j], signal_index)
+    for i in range(ladder.n_before):
         if ladder.moved[i] < 0 and ladder.before[i].status == RESTING:
             _unlock(ladder.before[i], account)
     ladder.n_buys = _renumber(ladder.buys, ladder.n_buys, ladder.moved)
@@ -162,15 +173,28 @@ def lay(ladder, intent, account, signal_index):
 
 
 @njit(nogil=True)
+def _begin(rung, wish, signal_index):
+    rung.id, rung.side = wish.id, wish.side
+    rung.price, rung.quote, rung.pair_price = wish.price, wish.quote, wish.pair_price
+    rung.status, rung.turned = WAITING, 0
+    rung.kept = rung.locked = 0.0
+    rung.kept_e8 = rung.locked_e8 = rung.ticks = rung.order_id = 0
+    rung.signal_index = signal_index
+
+
+@njit(nogil=True)
+def _wants(wish, rung):
+    same = rung.id == wish.id and rung.side == wish.side and rung.price == wish.price
+    return same and rung.quote == wish.quote and rung.pair_price == wish.pair_price
+
+
+@njit(nogil=True)
 def _find(ladder, wish, j):
     """Return where the rung of that id stood, -1 where there was none or it wants something else."""
     for k in range(ladder.n_before):
         i = (j + k) % ladder.n_before  # nearly always the same place
-        old = ladder.before[i]
-        if old.id == wish.id:
-            same = old.side == wish.side and old.price == wish.price
-            same = same and old.quote == wish.quote and old.pair_price == wish.pair_price
-            return i if same else -1
+        if ladder.before[i].id == wish.id:
+            return i if _wants(wish, ladder.before[i]) else -1
     return -1
 
 

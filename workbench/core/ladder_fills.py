@@ -7,8 +7,9 @@ the worsened open, not at its own price. `costs.touch` lets a mere touch fill. V
 exchange's queue are not asked: a rung that is passed is filled whole.
 
 Protective exits lie on the same path (`protected`). A buy that rests above the stop fills on the way
-to it; the stop then takes the whole ladder back and sells all that there is; and so upwards with
-sales and the take-profit. Each buy hangs the overlay's levels on the new average price.
+to it; the stop then takes the whole ladder back and sells all that there is, at the stop, or where
+the price stands when what was bought lies below it already; and so upwards with sales and the
+take-profit. Each buy hangs the overlay's levels on the new average price.
 """
 
 from __future__ import annotations
@@ -43,9 +44,12 @@ from workbench.core.exits import (
     stand_down,
 )
 from workbench.core.ladder import WAITING, order_side, rest, take_down, turn, withdraw
+from workbench.core.naming import named
 from workbench.core.orders import count_fill
 
-WITHIN, AT_OPEN, BEFORE_ORDER = 0, 1, 2  # where on the path a price lies; exits act after the order
+# Where on the path a price lies. At an open that reaches an exit the ladder is taken back, then a market
+# order that waits for it fills, then the exit sells what is left.
+WITHIN, AT_OPEN, BEFORE_ORDER = 0, 1, 2
 _SAME = 1e-12  # a sale of all but this share of the base sells it all: what is left is rounding
 
 
@@ -59,36 +63,44 @@ class Trip(NamedTuple):
     range: float
 
 
-def make_ladder_walk(protected):
+def make_ladder_walk(name, protected):
     """Return (at_the_open, in_the_candle): how a ladder meets a candle, with exits or without."""
 
     @njit(nogil=True)
+    @named(name)
     def meet(ladder, trip, account, costs, level, where, t, fill, fills):
         """Fill every rung that a price has passed, and sell out where it reaches an exit."""
         while buys_next(ladder, trip, account, costs, level):
             j = ladder.buys[ladder.n_buys - 1]
             fill_own(ladder, trip, j, account, costs, t, fill, fills)
         if protected and account.is_open and level <= trip.plan.stop_now:
-            price = level if where == AT_OPEN else trip.plan.stop_now
-            if where != BEFORE_ORDER:
-                _leave(ladder, trip, account, costs, REASON_STOP, price, t, fill, fills)
+            reason, price = first_exit(ladder, trip.plan, costs, level, where)
+            if where == BEFORE_ORDER:
+                withdraw(ladder, account)
+            else:
+                _leave(ladder, trip, account, costs, reason, price, t, fill, fills)
             return
         while sells_next(ladder, trip, account, costs, level):
             j = ladder.sells[ladder.n_sells - 1]
             fill_own(ladder, trip, j, account, costs, t, fill, fills)
-        if protected and account.is_open and where != BEFORE_ORDER:
+        if protected and account.is_open and _passed(level - trip.plan.take_profit_now, costs):
             price = trip.plan.take_profit_now
-            if _passed(level - price, costs):
+            if where == BEFORE_ORDER:
+                withdraw(ladder, account)
+            else:
                 _leave(ladder, trip, account, costs, REASON_TAKE_PROFIT, price, t, fill, fills)
+        ladder.at = level
 
-    @njit(nogil=True)
+    @njit(nogil=True, forceinline=True)
+    @named(name)
     def buys_next(ladder, trip, account, costs, level):
         """Return whether the nearest buy was passed, and before the stop of what is held."""
         if ladder.n_buys == 0 or not _passed(ladder.nearest_buy - level, costs):
             return False
         return not (protected and account.is_open and ladder.nearest_buy <= trip.plan.stop_now)
 
-    @njit(nogil=True)
+    @njit(nogil=True, forceinline=True)
+    @named(name)
     def sells_next(ladder, trip, account, costs, level):
         """Return whether the nearest sale was passed, and not after the take-profit."""
         if ladder.n_sells == 0 or not _passed(level - ladder.nearest_sell, costs):
@@ -96,6 +108,7 @@ def make_ladder_walk(protected):
         return not (protected and ladder.nearest_sell > trip.plan.take_profit_now)
 
     @njit(nogil=True)
+    @named(name)
     def at_the_open(ladder, trip, order, account, costs, opening, t, fill, fills):
         """Fill what the open has passed; what a market order takes there no opposite may reserve."""
         if order.side > 0:
@@ -107,8 +120,10 @@ def make_ladder_walk(protected):
         ladder.spoken_quote_e8 = ladder.spoken_base_e8 = 0
 
     @njit(nogil=True)
+    @named(name)
     def in_the_candle(ladder, trip, account, costs, candle, t, fill, fills):
         """Place what waits at the open, then follow the candle to its close."""
+        ladder.at = candle.open
         if protected:
             if account.is_open and account.bars_held >= trip.plan.bars_now:
                 _leave(ladder, trip, account, costs, REASON_TIME, candle.open, t, fill, fills)
@@ -120,6 +135,7 @@ def make_ladder_walk(protected):
         meet(ladder, trip, account, costs, candle.close, WITHIN, t, fill, fills)
 
     @njit(nogil=True)
+    @named(name)
     def place_waiting(ladder, trip, account, costs, opening, t, fill, fills):
         """Place every rung that waits, in the ladder's order, at this open."""
         ask = worsened_buy(opening, costs.slippage_bps)
@@ -138,12 +154,15 @@ def make_ladder_walk(protected):
             elif order_side(rung) < 0 and rung.limit <= bid:
                 _fill(ladder, trip, j, account, costs, bid, bid_ticks, t, fill, fills)
 
-    @njit(nogil=True)
+    @njit(nogil=True, forceinline=True)
+    @named(name)
     def fill_own(ladder, trip, j, account, costs, t, fill, fills):
         rung = ladder.rungs[j]
+        ladder.at = rung.limit
         _fill(ladder, trip, j, account, costs, rung.limit, rung.ticks, t, fill, fills)
 
     @njit(nogil=True)
+    @named(name)
     def _fill(ladder, trip, j, account, costs, price, ticks, t, fill, fills):
         """Book rung j's order at a price, and rest its opposite."""
         rung = ladder.rungs[j]
@@ -172,9 +191,22 @@ def is_reached(ladder, candle):
     return candle.low <= ladder.nearest_buy or candle.high >= ladder.nearest_sell
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _passed(beyond, costs):
     return beyond > 0.0 or (costs.touch and beyond == 0.0)
+
+
+@njit(nogil=True)
+def first_exit(ladder, plan, costs, level, where):
+    """Return (reason, price) of the exit that a falling price comes to first.
+
+    The stop, at the open at most; but what was bought above a take-profit that lies below it, leaves there.
+    """
+    if where == AT_OPEN:
+        return REASON_STOP, level
+    if ladder.at > plan.stop_now and _passed(ladder.at - plan.take_profit_now, costs):
+        return REASON_TAKE_PROFIT, plan.take_profit_now
+    return REASON_STOP, min(plan.stop_now, ladder.at)
 
 
 @njit(nogil=True)
@@ -189,7 +221,7 @@ def _leave(ladder, trip, account, costs, reason, price, t, fill, fills):
     fill.reason = 0
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _buy(rung, account, costs, price, ticks, fill):
     if costs.exact:
         settle_lots_bought(account, costs, ticks, rung.lots, fill)
@@ -200,7 +232,7 @@ def _buy(rung, account, costs, price, ticks, fill):
         rung.kept = fill.quantity - fill.fee
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _sell(rung, account, costs, price, ticks, fill):
     rung.kept, rung.kept_e8 = 0.0, 0
     if costs.exact:

@@ -52,6 +52,7 @@ from workbench.core.intents import (
 )
 from workbench.core.ladder import clear_ladder, ladder_error, lay
 from workbench.core.ladder_fills import Trip, is_reached, make_ladder_walk
+from workbench.core.naming import named
 from workbench.core.orders import (
     TALLY,
     fill_order,
@@ -65,14 +66,16 @@ from workbench.core.stack import copy_record, local_record
 from workbench.core.statistics import growth_a_year, sharpe_ratio, sortino_ratio
 
 
-def make_simulate(decide, STATE, *, protected=False, ladders=False):
+def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
     """Return the compiled loop around one compiled `decide`.
 
     The function is bound here and not passed as an argument: numba caches no kernel that takes one.
+    `name` is that of the kernel and its form (see `naming`).
     """
-    at_the_open, in_the_candle = make_ladder_walk(protected)
+    at_the_open, in_the_candle = make_ladder_walk(name, protected)
 
     @njit(nogil=True, error_model="numpy")
+    @named(name)
     def simulate(
         candles, samples, warm, first, params, prepared, exits, overlay, book, costs, scale, row,
         fills, equities,

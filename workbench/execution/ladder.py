@@ -122,6 +122,7 @@ class RestingLadder:
         for rung in range(int(self._ladder["n"][0])):
             if self._ladder["rungs"][0]["status"][rung] != WAITING:
                 continue
+            self._ladder["rungs"][0]["order_id"][rung] = 0
             if rest(self._ladder[0], rung, self._account[0], self._costs[0]):
                 yield self._order(rung)
 
@@ -135,6 +136,18 @@ class RestingLadder:
         (rung,) = np.flatnonzero((rungs["order_id"] == order_id) & (rungs["status"] == RESTING))
         return self._order(int(rung))
 
+    def orders_up_to(self, side: Side, ticks: int) -> list[tuple[int, RungOrder]]:
+        """Return (number, order) of what rests where an order of that side, so far, would meet it."""
+        buys = side is Side.BUY
+        found = []
+        for rung in range(int(self._ladder["n"][0])):
+            one = self._ladder["rungs"][0][rung]
+            opposite = order_side(one) < 0 if buys else order_side(one) > 0
+            meets = one["ticks"] <= ticks if buys else one["ticks"] >= ticks
+            if one["status"] == RESTING and one["order_id"] and opposite and meets:
+                found.append((int(one["order_id"]), self._order(rung)))
+        return found
+
     def filled_whole(
         self, rung: int, kept_e8: int, *, spoken_quote_e8: int = 0, spoken_base_e8: int = 0
     ) -> RungOrder | None:
@@ -146,6 +159,7 @@ class RestingLadder:
         ladder, account = self._ladder[0], self._account[0]
         take_down(ladder, rung, account)
         self._ladder["rungs"][0]["kept_e8"][rung] = kept_e8
+        self._ladder["rungs"][0]["order_id"][rung] = 0
         self._ladder["spoken_quote_e8"], self._ladder["spoken_base_e8"] = (
             spoken_quote_e8,
             spoken_base_e8,
