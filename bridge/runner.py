@@ -87,6 +87,7 @@ class Runner:
             "params": spec.values(params),
             "first_value": int(spec.first_value(params)),
             "stable": int(spec.stable(params)),
+            "writes_ladders": spec.writes_ladders,
             "state_layout": hashlib.sha256(repr(spec.state_dtype).encode()).hexdigest(),
         }
         self._compile()

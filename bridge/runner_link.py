@@ -35,6 +35,7 @@ class Loaded:
     stable: int
     state_layout: str
     initial_state: bytes
+    writes_ladders: bool = False
 
 
 class RunnerLink:

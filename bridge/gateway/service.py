@@ -183,6 +183,11 @@ class Service:
         capital_e8 = to_e8(request.capital)
         instrument = await self._exchange.instrument(request.symbol)
         loaded = await self._try_load(request)
+        if loaded.writes_ladders:
+            raise UsageError(
+                f"{request.strategy} rests a ladder of orders, which live instances do not carry yet; "
+                "backtest or sweep it, and start a strategy that writes targets"
+            )
         synthetic = await self._exchange.is_synthetic()
         self.balances |= await self._exchange.balances()
         # From here to the instance's own account nothing waits: two starts cannot spend the same quote.
