@@ -242,6 +242,8 @@ def study(
     slippage_bps: float = DEFAULT_SLIPPAGE_BPS,
     cash: float = DEFAULT_CASH,
     filters: Filters = "none",
+    exits: ExitsForm = None,
+    guards: GuardsForm = None,
     all_history: bool = False,
     title: str = "study",
     out: Path | str | None = None,
@@ -252,9 +254,9 @@ def study(
     """Run symbols x intervals x windows x strategies x parameter sets: one frame of backtests.
 
     A window is (start, end), or {"days": 365, "end": ...}; params are sets, or axes of a grid, and
-    with several strategies a mapping from their names. With `out` the rows stream to that parquet
-    file, and `resume` goes on with it after an interruption. Raises UsageError or DataError before
-    any backtest runs where something does not fit.
+    with several strategies a mapping from their names; every set runs with every combination of
+    `exits`. With `out` the rows stream to that parquet file, and `resume` goes on with it after an
+    interruption. Raises UsageError or DataError before any backtest runs where something does not fit.
     """
     plan = StudyPlan.of(
         symbols=symbols,
@@ -262,7 +264,8 @@ def study(
         windows=windows,
         strategy=strategy,
         params=params,
-        costs=Costs(fee_bps, slippage_bps, cash, filters),
+        costs=Costs(fee_bps, slippage_bps, cash, filters, Guards.of(guards)),
+        exits=exits,
         all_history=all_history,
         title=title,
     )

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import workbench as wb
+from tests.backtest.recorded_market import environment, record_market
 from tests.candle_builders import martingale
 from tests.conftest import shared_path
 from workbench.backtest.batches import Batch, run_batch
@@ -92,6 +93,30 @@ def test_finer_candles_are_part_of_the_data_that_a_result_names() -> None:
     assert blind.data_sha256 != seeing.data_sha256
     swept = wb.sweep(candles, MACD, exits=exits, fine=fine, progress=False, **chosen)
     assert swept.frame["ambiguous"].to_list() == [seeing.ambiguous]
+
+
+def test_a_study_runs_every_set_with_every_exit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = record_market(tmp_path / "market")
+    monkeypatch.setenv("WORKBENCH_DATA", environment(market)["WORKBENCH_DATA"])
+    study = wb.study(
+        symbols=["BBBUSDT"], intervals=["1h"], strategy=[MACD, load("sma_cross")],
+        params={"macd": {"fast": [5, 12]}}, exits={"stop": ["2%", 0]}, guards={"trades_a_day": 1},
+        progress=False,
+    )  # fmt: skip
+    assert len(study) == 2 * 2 + 2
+    texts = study.frame.filter(strategy="macd")["params"].to_list()
+    assert texts[0] == "fast=5, slow=26, signal=9, stop=2%"
+    assert texts[1].startswith("fast=5, slow=26, signal=9")
+    assert len(set(texts)) == 4
+    row = study.frame.row(0, named=True)
+    run = wb.backtest(
+        wb.load("BBBUSDT", "1h"), MACD, fast=5, exits="stop=2%", guards={"trades_a_day": 1},
+        filters="none",
+    )  # fmt: skip
+    assert row["total_return"] == run.metrics["total_return"]
+    assert study.pivot("exit_stop", "strategy").height == 2
 
 
 def test_levels_are_read_as_they_are_written() -> None:

@@ -11,6 +11,7 @@ way the command line takes it: "stop=1%:5%:1%,take_profit=2atr|3atr,time_stop=48
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -52,6 +53,16 @@ def exits_of(form: ExitsForm) -> np.ndarray:
         if len(values) != 1:
             raise UsageError(f"exits: {name} has {len(values)} values; one backtest takes one")
         exits[WHOLE.get(name, name)] = values
+    return exits
+
+
+def all_exits(form: ExitsForm) -> np.ndarray:
+    """Return every combination of the exits asked for, the last name fastest."""
+    axes = exit_axes(form)
+    sizes = [len(values) for values in axes.values()]
+    exits = np.repeat(no_exits(), math.prod(sizes))
+    for (name, values), places in zip(axes.items(), np.indices(sizes), strict=True):
+        exits[WHOLE.get(name, name)] = values[places.ravel()]
     return exits
 
 
@@ -119,6 +130,13 @@ def columns_of(records: np.ndarray) -> dict[str, np.ndarray | list[str]]:
     columns["exit_atr_period"] = exits["atr_period"]
     columns["exit_time_stop"] = exits["time_stop_bars"]
     return columns
+
+
+def exit_texts(records: np.ndarray) -> list[str]:
+    """Return the exits of each record as text, none where records carry none."""
+    if _EXITS not in (records.dtype.names or ()):
+        return []
+    return [said(one) for one in records[_EXITS]]
 
 
 def said(exits: np.ndarray) -> str:

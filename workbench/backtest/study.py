@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from workbench.backtest.batches import Batch, Work
 from workbench.backtest.distributed import run_batches
+from workbench.backtest.exits import exit_texts
 from workbench.backtest.grids import spans
 from workbench.backtest.kernels import kernel
 from workbench.backtest.parts import Parts
@@ -170,6 +171,8 @@ def _named(job: _Job, rows: pl.DataFrame, held: float, empty: pl.DataFrame) -> p
 
     spec = job.sets.spec
     each = [pl.format(f"{one.name}={{}}", pl.col(one.name)) for one in spec.parameters]
+    texts = exit_texts(job.sets.params[job.begin : job.end])
+    each += [pl.lit(pl.Series("exits", texts, pl.String))] if any(texts) else []
     said = pl.concat_str(each, separator=", ") if each else pl.lit("")
     named = rows.with_columns(
         symbol=pl.lit(job.symbol),

@@ -9,6 +9,7 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
+from workbench.backtest.exits import ExitsForm, all_exits, joined
 from workbench.backtest.grids import Grid, valid_mask
 from workbench.backtest.setting import Costs
 from workbench.data.times import When, iso, window_ms
@@ -75,9 +76,10 @@ class ParameterSets:
     invalid: int
 
     @classmethod
-    def of(cls, spec: Spec, form: ParameterForm) -> ParameterSets:
+    def of(cls, spec: Spec, form: ParameterForm, exits: ExitsForm = None) -> ParameterSets:
         """Return a grid from axes by name, sets from a list (by name, or in order), or the defaults.
 
+        Each with every combination of the exits, where there are any.
         Raises UsageError for a value that the strategy does not take, or where no set is valid.
         """
         if form is None or isinstance(form, Mapping):
@@ -88,6 +90,8 @@ class ParameterSets:
             if not sets:
                 raise UsageError(f"{spec.name}: the list of parameter sets is empty; give one")
             params = np.concatenate(sets)
+        if exits:
+            params = joined(params, all_exits(exits))
         ok = valid_mask(spec, params)
         if not ok.any():
             raise UsageError(
@@ -118,6 +122,7 @@ class StudyPlan:
         strategy: Spec | Iterable[Spec],
         params: ParameterForm | Mapping[str, ParameterForm] = None,
         costs: Costs | None = None,
+        exits: ExitsForm = None,
         all_history: bool = False,
         title: str = "study",
     ) -> StudyPlan:
@@ -135,7 +140,7 @@ class StudyPlan:
             symbols=_each(symbols, "symbols"),
             intervals=tuple(str(parse_timeframe(one)) for one in _each(intervals, "intervals")),
             windows=tuple(Window.of(one) for one in (windows or (None,))),
-            sets=tuple(ParameterSets.of(spec, _own(params, spec, specs)) for spec in specs),
+            sets=tuple(ParameterSets.of(spec, _own(params, spec, specs), exits) for spec in specs),
             costs=costs or Costs(),
             all_history=all_history,
             title=title,

@@ -86,7 +86,8 @@ class StudyResult:
 
     def pivot(self, rows: str, columns: str, metric: str = "total_return") -> pl.DataFrame:
         """Return the mean of a metric for each value of `rows` (down) and of `columns` (across)."""
-        names = (*KEYS, *self._parameters())
+        exits = [name for name in self.scan().collect_schema() if name.startswith("exit_")]
+        names = (*KEYS, *self._parameters(), *exits)
         _demand(rows, names, "key")
         _demand(columns, names, "key")
         _demand(metric, METRIC_COLUMNS, "metric")

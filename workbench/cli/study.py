@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workbench.face import Study
 
 _TOP = {
-    "title", "symbols", "intervals", "windows", "strategies", "costs", "all_history",
+    "title", "symbols", "intervals", "windows", "strategies", "costs", "all_history", "exits", "guards",
 }  # fmt: skip
 _STRATEGY = {"name", "sets", "grid"}
 _COSTS = {"fee_bps", "slippage_bps", "cash", "filters"}
@@ -70,6 +70,8 @@ def read_study(file: Path) -> dict[str, object]:
         "strategy": [strategies.load(name) for name, _ in named],
         "params": dict(named),
         "all_history": tree.get("all_history", False),
+        "exits": tree.get("exits"),
+        "guards": tree.get("guards"),
         "title": tree.get("title", file.stem),
         **costs,
     }
