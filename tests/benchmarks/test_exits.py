@@ -16,8 +16,11 @@ import pytest
 from tests.benchmarks.plain_macd import plain_macd
 from tests.candle_builders import martingale
 from workbench.backtest.exits import exits_of, joined
-from workbench.backtest.setting import Costs
-from workbench.backtest.sweep import sweep_params
+from workbench.backtest.kernels import Run, kernel
+from workbench.backtest.overlay import overlay_of
+from workbench.backtest.setting import Costs, sample_ends
+from workbench.backtest.sweep import NO_EQUITY, NO_FILLS, sweep_params, warm_starts
+from workbench.core.statistics import METRICS
 from workbench.market.candles import Candles
 from workbench.strategies import load
 from workbench.strategies.spec import Axis
@@ -93,15 +96,34 @@ def test_user_code_with_stop_and_take_profit(candles: Candles, name: str) -> Non
     assert speed >= MUST[name] * SLACK * yard
 
 
-def test_what_is_not_asked_for_costs_nothing(candles: Candles) -> None:
-    spec = load("macd")
-    grid = spec.grid(GRIDS["macd"])
-    protected = joined(grid, exits_of(EXITS))
-    plain, guarded = _best_of(
+@pytest.mark.parametrize("name", ["macd", "sma_cross", "rsi"])
+def test_exits_cost_little_beside_the_same_loop_without_them(candles: Candles, name: str) -> None:
+    spec = load(name)
+    grid = spec.grid(GRIDS[name])
+    compiled, run = kernel(spec), _run(candles, name, grid)
+    plain, protected = _best_of(
         ROUNDS,
-        lambda: sweep_params(candles, spec, grid, costs=Costs(), threads=1),
-        lambda: sweep_params(candles, spec, protected, costs=Costs(), threads=1),
+        lambda: compiled.run(run, 0, len(grid), "plain"),
+        lambda: compiled.run(run, 0, len(grid), "protected"),
     )
-    rates = [len(grid) * BARS / one / 1e9 for one in (plain, guarded)]
-    print(f"\nMACD without exits {rates[0]:.3f} G bc/s, with {rates[1]:.3f} G bc/s")
-    assert guarded <= plain / SLACK * 1.5
+    print(f"\n{name}: the loop with exits runs at {plain / protected:.2f} of the loop without them")
+    assert protected <= plain / 0.75 / SLACK
+
+
+def _run(candles: Candles, name: str, grid: np.ndarray) -> Run:
+    """Return a run that names its form, whatever engine a sweep would choose."""
+    exits, costs = np.repeat(exits_of(EXITS), len(grid)), Costs()
+    return Run(
+        candles=candles.records,
+        samples=sample_ends(candles),
+        warm=warm_starts(candles, load(name), grid),
+        first=candles.first,
+        params=grid,
+        exits=exits,
+        overlay=overlay_of(candles, exits, costs.guards),
+        costs=costs.record(None),
+        scale=(365.0, 365.0),
+        rows=np.zeros(len(grid), METRICS),
+        fills=NO_FILLS,
+        equities=NO_EQUITY,
+    )

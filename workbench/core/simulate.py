@@ -120,7 +120,9 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
             if t >= first:
                 if ladders:
                     acts = ladder.waiting > 0 or is_reached(ladder, candle)
-                    if protected:
+                    if (
+                        protected and ladder.revision != 0
+                    ):  # before, exits have the path to themselves
                         acts = acts or within_reach(plan, candle, account.bars_held)
                         acts = acts or order.side != 0
                     acts = acts and tradable(candle)
