@@ -91,7 +91,7 @@ def test_each_error_is_found_alone_and_says_where(kind: str) -> None:
 def test_a_long_series_in_files_is_judged_as_a_short_one_in_memory(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long one is read lazily, a few rules at a time; here a short one is treated as if it were long."""
+    """A long one is read lazily and in blocks; the edges of the blocks may not be seen."""
     still = candle_frame(200).with_columns(pl.lit(100.0).alias(name) for name in PRICES)
     spoil = {**BAD, **WARN, "flat": lambda f: pl.concat([f.head(90), still[90:120], f.slice(120)])}
     frame = spoil[kind](candle_frame(200))
@@ -100,9 +100,9 @@ def test_a_long_series_in_files_is_judged_as_a_short_one_in_memory(
     frame.head(77).write_parquet(tmp_path / "1.parquet")
     frame.slice(77).write_parquet(tmp_path / "2.parquet")
     lazy = pl.scan_parquet([tmp_path / "1.parquet", tmp_path / "2.parquet"])
-    monkeypatch.setattr("workbench.data.quality._LONG", 50)
-    monkeypatch.setattr("workbench.data.quality._MARKS_AT_ONCE", 450)
-    assert check(lazy, "1h", now_ms=to_ms("2024-01-09T08:30")) == due
+    for rows in (1, 10, 11, 50, 110):
+        monkeypatch.setattr("workbench.data.quality._BLOCK", rows)
+        assert check(lazy, "1h", now_ms=to_ms("2024-01-09T08:30")) == due
 
 
 def test_infinity_is_an_error() -> None:

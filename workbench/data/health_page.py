@@ -24,7 +24,7 @@ _STYLE = """<style>
 .candle-health .verdict{display:inline-block;padding:.1em .6em;border-radius:.8em;color:#fff;font-weight:600}
 .candle-health .numbers{display:flex;flex-wrap:wrap;gap:.3em 1.6em;margin:.6em 0}
 .candle-health .numbers b{display:block;font-size:1.15em;font-variant-numeric:tabular-nums}
-.candle-health table{border-collapse:collapse;margin:.4em 0}
+.candle-health table{border-collapse:collapse;margin:.4em 0;font-size:inherit}
 .candle-health td,.candle-health th{text-align:left;padding:.15em .9em .15em 0;vertical-align:top;
 border-bottom:1px solid rgba(128,128,128,.25)}
 .candle-health td.time{white-space:nowrap;font-variant-numeric:tabular-nums}

@@ -23,8 +23,7 @@ from workbench.market.timeframes import Timeframe, parse_timeframe
 
 _EARLIEST_MS, _LATEST_MS = 1_230_768_000_000, 4_102_444_800_000  # 2009 (first coin) to 2100
 _SHOWN = 5
-_MARKS_AT_ONCE = 4_000_000
-_LONG = 200_000  # rows from which on a series is read in pieces, so that it fits the memory
+_BLOCK = 200_000  # candles that are looked at together, so that a long series fits the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,11 @@ class Finding:
 
 
 class Rule(NamedTuple):
-    """What marks a candle, and what is said of it; `whole` rules look at all candles at once."""
+    """What marks a candle, by it and its two neighbours, and what is said of it."""
 
     kind: str
     marks: pl.Expr
     what: str
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,15 +238,13 @@ def _warnings(
         Rule("zero_volume", pl.col("volume") == 0, "have no volume"),
         Rule(
             "flat",
-            _flat(limits.flat_bars),
+            _flat(lazy, limits.flat_bars),
             f"lie in a run of {limits.flat_bars} or more without any move",
-            whole=True,
         ),
         Rule(
             "outlier",
-            _reverting_outlier(limits.outlier_sigmas),
+            _reverting_outlier(lazy, limits.outlier_sigmas),
             f"move more than {limits.outlier_sigmas:g} robust sigma and revert in the next",
-            whole=True,
         ),
         Rule(
             "jump",
@@ -258,9 +254,9 @@ def _warnings(
         Rule("wick", _wick() > limits.wick, f"have a wick of more than {limits.wick:.0%}"),
         Rule(
             "volume_outlier",
-            _robust_z(pl.col("volume").log().replace([float("-inf")], None)) > limits.volume_sigmas,
+            _robust_z(lazy, pl.col("volume").log().replace([float("-inf")], None))
+            > limits.volume_sigmas,
             f"have a volume more than {limits.volume_sigmas:g} robust sigma (of its log) above the median",
-            whole=True,
         ),
     ]
     names = lazy.collect_schema()
@@ -289,34 +285,32 @@ def _stale(last_ms: int, interval: Timeframe, now_ms: int, bars: int) -> Iterato
 
 
 def _findings(lazy: pl.LazyFrame, rows: int, rules: list[Rule]) -> Iterator[Finding]:
-    """Yield what breaks a rule; few rules at once on a long series, so that it fits the memory."""
-    for group in _groups(rules, rows):
-        query = lazy.select(
-            "open_time", *(rule.marks.fill_null(False).alias(rule.kind) for rule in group)
-        ).filter(pl.any_horizontal(rule.kind for rule in group))
-        broken = query.collect(engine="streaming" if rows > _LONG else "in-memory")
-        for rule in group:
-            times = broken.filter(pl.col(rule.kind))["open_time"].to_physical()
-            if len(times):
-                at = tuple("none" if t is None else _safe_iso(t) for t in times[:_SHOWN])
-                message = f"{len(times)} candles {rule.what}, the first at {at[0]}"
-                yield Finding(rule.kind, len(times), at, message)
-
-
-def _groups(rules: list[Rule], rows: int) -> Iterator[list[Rule]]:
-    at_once = max(1, _MARKS_AT_ONCE // max(1, rows))
-    group: list[Rule] = []
+    """Yield what breaks a rule, block by block, so that a long series fits the memory."""
+    broken: dict[str, list[pl.Series]] = {rule.kind: [] for rule in rules}
+    for start in range(0, rows, _BLOCK):
+        for kind, times in _broken(lazy, start, min(start + _BLOCK, rows), rules):
+            broken[kind].append(times)
     for rule in rules:
-        alone = rule.whole and rows > _LONG
-        if group and (alone or len(group) >= at_once):
-            yield group
-            group = []
-        group.append(rule)
-        if alone:
-            yield group
-            group = []
-    if group:
-        yield group
+        if found := broken[rule.kind]:
+            times = pl.concat(found)
+            at = tuple("none" if t is None else _safe_iso(t) for t in times[:_SHOWN])
+            message = f"{len(times)} candles {rule.what}, the first at {at[0]}"
+            yield Finding(rule.kind, len(times), at, message)
+
+
+def _broken(
+    lazy: pl.LazyFrame, start: int, end: int, rules: list[Rule]
+) -> Iterator[tuple[str, pl.Series]]:
+    """Yield for each rule that is broken in rows [start, end) when these candles open."""
+    before = min(start, 1)  # a rule may look at the candle before and the one after
+    block = lazy.slice(start - before, end - start + before + 1).collect()
+    marks = block.select(
+        "open_time", *(rule.marks.fill_null(False).alias(rule.kind) for rule in rules)
+    ).slice(before, end - start)
+    for rule in rules:
+        times = marks.filter(pl.col(rule.kind))["open_time"].to_physical()
+        if len(times):
+            yield rule.kind, times
 
 
 def _times(lazy: pl.LazyFrame) -> pl.Series:
@@ -328,7 +322,7 @@ def _duplicated(times: pl.Series) -> pl.Expr:
     plain = times.to_physical().to_numpy()
     if times.null_count() == 0 and bool((plain[1:] > plain[:-1]).all()):
         return pl.col("open_time").is_null()  # of which there are none
-    return pl.col("open_time").is_duplicated()
+    return pl.col("open_time").is_in(times.filter(times.is_duplicated()).unique().implode())
 
 
 def _gaps(ordered: pl.Series, interval: Timeframe) -> Iterator[Gap]:
@@ -350,17 +344,22 @@ def _gaps(ordered: pl.Series, interval: Timeframe) -> Iterator[Gap]:
         yield Gap(due, last, bars)
 
 
-def _flat(bars: int) -> pl.Expr:
-    """Return where a run of candles all stand at one price, high and low included."""
-    still = pl.col("high") == pl.col("low")
-    run = pl.struct("close", still.alias("still")).rle_id()
-    return still & (pl.len().over(run) >= bars)
+def _flat(lazy: pl.LazyFrame, bars: int) -> pl.Expr:
+    """Mark a run of candles that all stand at one price, high and low included."""
+    still = (
+        lazy.select("open_time", "close", still=pl.col("high") == pl.col("low"))
+        .with_row_index("row")
+        .filter("still")
+        .collect()
+    )
+    run = pl.struct("close", pl.col("row").cast(pl.Int64) - pl.int_range(pl.len())).rle_id()
+    flat = still.filter(pl.len().over(run) >= bars)["open_time"]
+    return pl.col("open_time").is_in(flat.unique().implode())
 
 
-def _reverting_outlier(sigmas: float) -> pl.Expr:
+def _reverting_outlier(lazy: pl.LazyFrame, sigmas: float) -> pl.Expr:
     move = pl.col("close").log().diff()
-    median = move.median()
-    sigma = 1.4826 * (move - median).abs().median()
+    median, sigma = _robust(lazy, move)
     back = move.shift(-1)
     return (
         ((move - median).abs() > sigmas * sigma)
@@ -369,9 +368,17 @@ def _reverting_outlier(sigmas: float) -> pl.Expr:
     )
 
 
-def _robust_z(values: pl.Expr) -> pl.Expr:
-    median = values.median()
-    return (values - median) / (1.4826 * (values - median).abs().median())
+def _robust_z(lazy: pl.LazyFrame, values: pl.Expr) -> pl.Expr:
+    median, sigma = _robust(lazy, values)
+    return (values - median) / sigma
+
+
+def _robust(lazy: pl.LazyFrame, values: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Return the median of all values and their robust sigma, as numbers."""
+    plain = lazy.select(values.alias("values")).collect()["values"]
+    median = plain.median()
+    sigma = None if median is None else (plain - median).abs().median()
+    return pl.lit(median, pl.Float64), 1.4826 * pl.lit(sigma, pl.Float64)
 
 
 def _wick() -> pl.Expr:
