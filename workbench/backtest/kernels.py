@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -186,8 +185,12 @@ def key_of(*texts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+@cache
 def engine_sha() -> str:
-    """Return the hash of the engine's own sources: what two machines must share to agree."""
+    """Return the hash of the engine's own sources: what two machines must share to agree.
+
+    Taken once a process, which has imported what it has imported.
+    """
     parts = [
         _TEMPLATE,
         _FORM,
@@ -204,16 +207,21 @@ def _core_sources() -> list[Path]:
 
 
 def _processor() -> tuple[str, str, str]:
-    name = os.environ.get("NUMBA_CPU_NAME") or llvmlite.binding.get_host_cpu_name()
+    name = os.environ.get("NUMBA_CPU_NAME") or _host()
     flags = os.environ.get("NUMBA_CPU_FEATURES", "") + os.environ.get("NUMBA_OPT", "")
     return name, flags, sys.version
 
 
+@cache
+def _host() -> str:
+    return str(llvmlite.binding.get_host_cpu_name())
+
+
 def _import_name(spec: Spec) -> str:
-    module = inspect.getmodule(getattr(spec.decide, "py_func", spec.decide))
-    if module is None:
+    name = getattr(spec.decide, "py_func", spec.decide).__module__
+    if name not in sys.modules:
         raise ValueError(f"{spec.name}: its decide function belongs to no module")
-    return module.__name__
+    return str(name)
 
 
 @cache

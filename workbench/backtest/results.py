@@ -285,9 +285,9 @@ def fills_frame(fills: np.ndarray, candles: Candles) -> pl.DataFrame:
         {
             "time": _utc(times[fills["index"]]),
             "signal_time": _utc(times[fills["signal_index"]]),
-            "side": ["BUY" if side > 0 else "SELL" for side in fills["side"]],
+            "side": ["BUY" if side > 0 else "SELL" for side in fills["side"].tolist()],
             **{n: fills[n] for n in ("price", "quantity", "fee", "ticks", "lots", "realised")},
-            "reason": [EXIT_REASONS[int(one)] for one in fills["reason"]],
+            "reason": [EXIT_REASONS[one] for one in fills["reason"].tolist()],
         },
         schema_overrides={"side": pl.String, "reason": pl.String},
     )
@@ -303,7 +303,7 @@ def equity_frame(curve: np.ndarray, candles: Candles, costs: Costs) -> pl.DataFr
             "open_time": _utc(window["open_time"]),
             "close": window["close"],
             **{name: curve[name] for name in ("equity", "cash", "quantity")},
-            "target": pl.Series(curve["target"]).fill_nan(None),
+            "target": pl.Series(np.ascontiguousarray(curve["target"]), nan_to_null=True),
             "holding": holding_curve(candles, costs),
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,59 +20,73 @@ def round_trips(fills: pl.DataFrame, *, step: float, last_close: float) -> pl.Da
     """
     import polars as pl
 
-    rows: list[dict[str, object]] = []
-    trip: dict[str, float] = {}
+    rows: list[tuple[object, ...]] = []
+    trip: _Trip | None = None
     held = 0.0
-    opened = exited = None
-    why = ""
-    for fill in fills.iter_rows(named=True):
-        value = fill["price"] * fill["quantity"]
-        if fill["side"] == "BUY":
-            if not trip:
-                trip = dict.fromkeys(
-                    ("bought", "paid", "sold", "got", "charged", "fees", "pnl"), 0.0
-                )
-                opened = fill["time"]
-            trip["bought"] += fill["quantity"]
-            trip["paid"] += value
-            trip["fees"] += fill["fee"] * fill["price"]
-            held += fill["quantity"] - fill["fee"]
+    times = fills["time"].dt.epoch(
+        "ms"
+    )  # as numbers: a date object each would cost more than the rest
+    names = ("side", "price", "quantity", "fee", "realised", "reason")
+    for time, side, price, quantity, fee, realised, reason in zip(
+        times.to_list(), *(fills[name].to_list() for name in names), strict=True
+    ):
+        if side == "BUY":
+            if trip is None:
+                trip = _Trip(opened=time)
+            trip.bought += quantity
+            trip.paid += price * quantity
+            trip.fees += fee * price
+            held += quantity - fee
             continue
-        if (
-            not trip
-        ):  # the last crumbs of a trip that is closed: less than can be told from rounding
+        if trip is None:  # the last crumbs of a closed trip: less than can be told from rounding
             continue
-        trip["sold"] += fill["quantity"]
-        trip["got"] += value
-        trip["charged"] += fill["fee"]
-        trip["fees"] += fill["fee"]
-        trip["pnl"] += fill["realised"]
-        held -= fill["quantity"]
-        exited, why = fill["time"], fill["reason"]
-        if held < max(step, _EMPTY * trip["bought"]):
-            rows.append(_row(trip, opened, exited, trip["pnl"], why))
-            trip = {}
-    if trip:
-        unrealised = trip["got"] - trip["charged"] + held * last_close - trip["paid"]
-        rows.append(_row(trip, opened, None, unrealised, None))
-    return pl.DataFrame(rows, schema=_schema())
+        trip.sold += quantity
+        trip.got += price * quantity
+        trip.charged += fee
+        trip.fees += fee
+        trip.pnl += realised
+        held -= quantity
+        trip.exited = time
+        if held < max(step, _EMPTY * trip.bought):
+            rows.append(_row(trip, trip.pnl, reason))
+            trip = None
+    if trip is not None:
+        trip.exited = None
+        unrealised = trip.got - trip.charged + held * last_close - trip.paid
+        rows.append(_row(trip, unrealised, None))
+    schema = _schema()
+    return pl.DataFrame(dict(zip(schema, zip(*rows, strict=True), strict=False)), schema=schema)
 
 
-def _row(
-    trip: dict[str, float], opened: object, exited: object, pnl: float, why: str | None
-) -> dict[str, object]:
-    return {
-        "entry_time": opened,
-        "exit_time": exited,
-        "entry_price": trip["paid"] / trip["bought"],
-        "exit_price": trip["got"] / trip["sold"] if trip["sold"] else None,
-        "quantity": trip["bought"],
-        "fees": trip["fees"],
-        "pnl": pnl,
-        "return": pnl / trip["paid"],
-        "is_open": why is None,
-        "exit_reason": why,
-    }
+@dataclass(slots=True)
+class _Trip:
+    """What a round trip has bought and sold so far; times in milliseconds."""
+
+    opened: int
+    exited: int | None = None
+    bought: float = 0.0
+    paid: float = 0.0
+    sold: float = 0.0
+    got: float = 0.0
+    charged: float = 0.0  # fees of the sales, in quote
+    fees: float = 0.0
+    pnl: float = 0.0
+
+
+def _row(trip: _Trip, pnl: float, why: str | None) -> tuple[object, ...]:
+    """Return the values of one row, in the order of the columns."""
+    return (
+        trip.opened,
+        trip.exited,
+        trip.paid / trip.bought,
+        trip.got / trip.sold if trip.sold else None,
+        trip.bought,
+        trip.fees,
+        pnl,
+        pnl / trip.paid,
+        why is None,
+        why,
+    )
 
 
 def _schema() -> pl.Schema:

@@ -104,4 +104,5 @@ def details(span: Span, cash: float, curve: np.ndarray, trades: pl.DataFrame) ->
 
 def profits_of(trades: pl.DataFrame) -> np.ndarray:
     """Return the profits of the closed round trips, in quote."""
-    return np.ascontiguousarray(trades.filter(~trades["is_open"])["pnl"].to_numpy(), np.float64)
+    closed = ~trades["is_open"].to_numpy()
+    return np.ascontiguousarray(trades["pnl"].to_numpy()[closed], np.float64)

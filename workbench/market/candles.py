@@ -164,10 +164,14 @@ def _numbers(column: pl.Series) -> np.ndarray:
 
 def sha256_of(records: np.ndarray) -> str:
     """Return the SHA-256 of CANDLE records in their canonical packed little-endian bytes."""
-    packed = np.empty(len(records), _CANONICAL)
-    for name in CANDLE.names or ():
-        packed[name] = records[name]
-    return hashlib.sha256(packed.tobytes()).hexdigest()
+    digest = hashlib.sha256()
+    for start in range(0, len(records), _BLOCK):  # a copy of the whole would double the memory
+        block = records[start : start + _BLOCK]
+        packed = np.empty(len(block), _CANONICAL)
+        for name in CANDLE.names or ():
+            packed[name] = block[name]
+        digest.update(packed.view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def records_from_columns(
