@@ -10,6 +10,7 @@ refuses the batch, since its numbers could differ unseen.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ AHEAD_PER_CORE = 3
 TRIES = 3  # of a batch, before a cluster that loses its workers is given up
 
 Rows = tuple[int, "pl.DataFrame | None"]
+_last: tuple[Candles, Candles] | None = None  # on a worker: as received, and our own copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ def _submit(
     with _told_in_one_line():
         if key not in series:
             series.clear()  # batches come series by series; what is under way holds on to its own
-            series[key] = client.submit(_receive, candles, pure=False, retries=TRIES)
+            with warnings.catch_warnings():  # of their size: they are sent once, and not scattered
+                warnings.filterwarnings("ignore", "Sending large graph")
+                series[key] = client.submit(_receive, candles, pure=False, retries=TRIES)
         future = client.submit(_run_parcel, series[key], parcel, pure=False, retries=TRIES)
     running[future] = number
     return future
@@ -127,7 +131,7 @@ def _run_parcel(candles: Candles, parcel: _Parcel) -> pl.DataFrame | None:
             "the same version of the workbench on both sides and restart the workers"
         )
     spec = strategies.rebuild(*parcel.strategy)
-    own = replace(_copied(candles), fine=candles.fine and _copied(candles.fine))
+    own = _own(candles)
     batch = Batch(spec, parcel.params.copy(), parcel.costs, parcel.all_history)
     return run_batch(own, batch, threads=1)
 
@@ -138,8 +142,20 @@ def _rows_of(future: Future) -> pl.DataFrame | None:
     return rows
 
 
+def _own(candles: Candles) -> Candles:
+    """Return candles of this process's own: what came over the wire may be read-only, or not aligned.
+
+    The last ones are kept, since one series serves many batches.
+    """
+    global _last
+    kept = _last  # another thread of this worker may put its own there meanwhile
+    if kept is None or kept[0] is not candles:
+        own = replace(_copied(candles), fine=candles.fine and _copied(candles.fine))
+        _last = kept = (candles, own)
+    return kept[1]
+
+
 def _copied(candles: Candles) -> Candles:
-    """Return candles of their own: what came over the wire may be read-only, or not aligned."""
     return replace(candles, records=candles.records.copy())
 
 

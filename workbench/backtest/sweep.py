@@ -47,10 +47,12 @@ def sweep_params(
     progress: bool = False,
     threads: int | None = None,
     all_history: bool = False,
+    data_sha256: str | None = None,
 ) -> SweepResult:
     """Run the given parameter records; those that are not `valid` are dropped and counted.
 
-    Each is fed as many candles before the window as make it stable, or all that there are.
+    Each is fed as many candles before the window as make it stable, or all that there are. A caller
+    who knows `data_sha256` already hands it in: hashing a long series takes as long as hundreds of sets.
     """
     costs = costs or Costs()
     demand_window(candles)
@@ -80,7 +82,9 @@ def sweep_params(
     )
     began = time.perf_counter()
     _run(run, spec, costs, threads=threads or os.cpu_count() or 1, progress=progress)
-    begin = first_record(candles, exits, costs.guards, int(warm.min()))
+    if data_sha256 is None:
+        begin = first_record(candles, exits, costs.guards, int(warm.min()))
+        data_sha256 = candles.used_sha256(begin)
     return SweepResult.build(
         spec=spec,
         candles=candles,
@@ -88,7 +92,7 @@ def sweep_params(
         params=chosen,
         rows=rows,
         invalid_combinations=int(len(params) - len(chosen)),
-        data_sha256=candles.used_sha256(begin),
+        data_sha256=data_sha256,
         seconds=time.perf_counter() - began,
         notes=notes,
     )
