@@ -47,7 +47,7 @@ class Health:
         return calendar(self.report, parse_timeframe(self.interval))
 
     def _repr_html_(self) -> str:
-        return page_of(self)
+        return page_of(self.report, symbol=self.symbol, interval=self.interval, source=self.source)
 
     def gap_lines(self) -> list[str]:
         """Return one line a gap."""

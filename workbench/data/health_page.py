@@ -7,14 +7,10 @@ of the text around it, so it reads in light and dark and stays whole when it is 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
 from workbench.data.gap_map import calendar
-from workbench.data.quality import Finding
+from workbench.data.quality import Finding, Report
 from workbench.market.timeframes import parse_timeframe
-
-if TYPE_CHECKING:
-    from workbench.data.health import Health
 
 _MOST_GAPS = 40
 _STYLE = """<style>
@@ -32,9 +28,9 @@ border-bottom:1px solid rgba(128,128,128,.25)}
 </style>"""
 
 
-def page_of(health: Health) -> str:
-    """Return the page as HTML."""
-    shown, report = health.as_dict(), health.report
+def page_of(report: Report, *, symbol: str, interval: str, source: str) -> str:
+    """Return the page of a series' report as HTML."""
+    shown = report.as_dict()
     numbers = {
         "candles": f"{report.rows:,}",
         "first": str(shown["first"]),
@@ -48,27 +44,27 @@ def page_of(health: Health) -> str:
         f"<div>{escape(name)}<b>{escape(text)}</b></div>" for name, text in numbers.items()
     )
     return (
-        f'{_STYLE}<div class="candle-health"><h4>{escape(health.symbol)} {escape(health.interval)} '
-        f'{_verdict(health)}</h4><p class="said">{escape(health.source)}</p>'
-        f'<div class="numbers">{cells}</div>{_findings(health)}'
-        f"{calendar(report, parse_timeframe(health.interval)).svg() if report.rows else ''}"
-        f"{_gaps(health)}</div>"
+        f'{_STYLE}<div class="candle-health"><h4>{escape(symbol)} {escape(interval)} '
+        f'{_verdict(report)}</h4><p class="said">{escape(source)}</p>'
+        f'<div class="numbers">{cells}</div>{_findings(report)}'
+        f"{calendar(report, parse_timeframe(interval)).svg() if report.rows else ''}"
+        f"{_gaps(report)}</div>"
     )
 
 
-def _verdict(health: Health) -> str:
-    if health.report.errors:
+def _verdict(report: Report) -> str:
+    if report.errors:
         said, colour = "cannot be used", "#d8434e"
-    elif health.report.warnings:
+    elif report.warnings:
         said, colour = "usable, with a look at the warnings", "#b45309"
     else:
         said, colour = "healthy", "#0f9d76"
     return f'<span class="verdict" style="background:{colour}">{said}</span>'
 
 
-def _findings(health: Health) -> str:
-    found = [("error", one) for one in health.report.errors]
-    found += [("warning", one) for one in health.report.warnings]
+def _findings(report: Report) -> str:
+    found = [("error", one) for one in report.errors]
+    found += [("warning", one) for one in report.warnings]
     if not found:
         return ""
     rows = "".join(_finding(grade, one) for grade, one in found)
@@ -82,8 +78,8 @@ def _finding(grade: str, one: Finding) -> str:
     )
 
 
-def _gaps(health: Health) -> str:
-    gaps = health.as_dict()["gaps"]
+def _gaps(report: Report) -> str:
+    gaps = report.as_dict()["gaps"]
     if not isinstance(gaps, list) or not gaps:
         return ""
     rows = "".join(
