@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.core.costs import buy_ticks, sell_ticks
+from workbench.core.money import ticks_above, ticks_below, worsened_buy, worsened_sell
 from workbench.execution.matching.engine import MatchingEngine
 from workbench.execution.matching.tape import Print, Tape
 from workbench.execution.orders import Report
@@ -96,8 +96,8 @@ class Replay:
         """Let the market stand around the last print."""
         instrument = self._engine.instrument(self.tape.symbol)
         price, tick = self.last.price_e8 / SCALE, instrument.tick_e8
-        bid = max(1, sell_ticks(price, self._slippage_bps, tick))
-        ask = max(bid, buy_ticks(price, self._slippage_bps, tick))
+        bid = max(1, ticks_below(worsened_sell(price, self._slippage_bps), tick))
+        ask = max(bid, ticks_above(worsened_buy(price, self._slippage_bps), tick))
         volume_lots = int(self.tape.candle_volume_e8[self.candle]) // instrument.step_e8
         depth = max(volume_lots, DEEP_QUOTE_E8 // (ask * instrument.unit_e8), 1)
         return self._engine.stand_at(self.tape.symbol, bid, ask, depth, self.now_ms)

@@ -52,7 +52,7 @@ def test_editing_a_function_that_the_kernel_calls_gives_a_new_number(tmp_path: P
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
     before = _number(tree, home)
     assert _number(tree, home) == before  # from the cache
-    leaf = tree / "workbench" / "core" / "costs.py"
+    leaf = tree / "workbench" / "core" / "money.py"
     text = leaf.read_text()
     assert "price * (1.0 + slippage_bps / BPS)" in text
     leaf.write_text(text.replace("price * (1.0 + slippage_bps / BPS)", "price * (1.5)"))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from workbench.core.costs import commission_e8
+from workbench.core.money import commission_e8
 from workbench.execution.matching.balances import Balances
 from workbench.execution.matching.floor import Floor
 from workbench.execution.matching.sweep import Match, Sweep
