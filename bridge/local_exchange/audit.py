@@ -3,10 +3,13 @@
     I1  every order of ours that was accepted was written down as an intent before
     I2  an intent traded at most what it intended, and no ticket was accepted twice
     I3  the fills in the journal are the fills of the exchange, each once
+    I5  an instance spends its capital and what its own sales brought, and sells what it bought
+    I6  nothing of an instance is accepted after the order that its stop asked for
     I7  every asset adds up: deposits and fills alone give the balances that the exchange told
 
-All sums are integers at 1e-8 and are made here anew: no code of the engine is used. I4 (protection),
-I5 (caps) and I6 (kill) need facts that today's journal does not hold; they are said to be unchecked.
+All sums are integers at 1e-8 and are made here anew: no code of the engine is used. I4 (protection)
+needs protective orders, which the bridge does not place yet; it is said to be unchecked, and so are
+the caps of I5 beyond the capital and the account's kill of I6, which the bridge does not have.
 """
 
 from __future__ import annotations
@@ -22,9 +25,7 @@ from bridge.local_exchange.shapes import Object
 SCALE = 100_000_000
 OURS = "wb-"
 UNCHECKED = {
-    "I4": "the journal holds no protective orders",
-    "I5": "the journal holds no caps",
-    "I6": "the journal holds no kill",
+    "I4": "the bridge places no protective orders yet",
 }
 
 
@@ -109,11 +110,18 @@ def _check_trade(name: str, pair: list[Object], found: Finding) -> None:
 
 
 def against_journal(entries: list[Object], journal: JournalReader) -> dict[str, Finding]:
-    """Check I1, I2 and I3 of a log against a bridge's journal."""
+    """Check I1, I2, I3, I5 and I6 of a log against a bridge's journal."""
+    instances = journal.instances()
     tickets = {
         ticket.client_order_id: ticket
-        for instance in journal.instances()
+        for instance in instances
         for ticket in journal.tickets(instance.name)
+    }
+    stops = {
+        decision.instance: decision.seq  # decisions come newest last: the first stop counts
+        for instance in instances
+        for decision in reversed(journal.decisions(instance.name))
+        if decision.kind == "stop"
     }
     accepted = list(_accepted(entries))
     fills = _fills(entries, dict(accepted))
@@ -121,6 +129,8 @@ def against_journal(entries: list[Object], journal: JournalReader) -> dict[str, 
         "I1": _journaled(accepted, tickets),
         "I2": _intended(accepted, fills, tickets),
         "I3": _same_fills(fills, [fill for _, fill in journal.fills()]),
+        "I5": _afforded(fills, tickets, {one.name: one.capital_e8 for one in instances}),
+        "I6": _silent_after_stop(accepted, tickets, stops),
     }
 
 
@@ -187,6 +197,45 @@ def _same_fills(fills: list[tuple[str, Object]], booked: list[FillRow]) -> Findi
             there[key] == here[key] == 1,
             f"{key[0]} trade {key[1]}: {there[key]} times at the exchange, {here[key]} in the journal",
         )
+    return found
+
+
+def _afforded(
+    fills: list[tuple[str, Object]], tickets: dict[str, Ticket], capital_e8: dict[str, int]
+) -> Finding:
+    """Check after every fill that its instance's own cash and base are not below zero."""
+    found = Finding()
+    cash, base = dict(capital_e8), dict.fromkeys(capital_e8, 0)
+    for name, fill in fills:
+        if name not in tickets:
+            continue  # I1 tells it
+        instance = tickets[name].instance
+        sign = 1 if fill["side"] == "BUY" else -1
+        cash[instance] -= sign * _int(fill, "quote_e8")
+        base[instance] += sign * _int(fill, "quantity_e8")
+        if fill["commission_asset"] == fill["quote"]:
+            cash[instance] -= _int(fill, "commission_e8")
+        elif fill["commission_asset"] == fill["base"]:
+            base[instance] -= _int(fill, "commission_e8")
+        found.demand(
+            cash[instance] >= 0 and base[instance] >= 0,
+            f"{name} trade {fill['trade_id']} leaves {instance} {cash[instance]} of its own "
+            f"{fill['quote']} and {base[instance]} {fill['base']} (1e-8)",
+        )
+    return found
+
+
+def _silent_after_stop(
+    accepted: list[tuple[int, str]], tickets: dict[str, Ticket], stops: dict[str, int]
+) -> Finding:
+    found = Finding()
+    for number, name in accepted:
+        ticket = tickets.get(name)
+        if ticket is not None and ticket.instance in stops:
+            found.demand(
+                ticket.seq <= stops[ticket.instance],
+                f"order {number} ({name}) was sent after {ticket.instance} had been stopped",
+            )
     return found
 
 

@@ -40,6 +40,8 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             now: Any = live.admin("POST", "/admin/advance", {"symbol": "BTCUSDT"})
             opened = now["symbols"]["BTCUSDT"]["candle_open_ms"] - 3_600_000
             assert live.client.settled("audited", opened, timeout_s=30.0)["settled"]
+        live.client.stop_instance("audited")
+        live.client.wait_until("audited", {"STOPPED"})
     (journal,) = (root / "home").rglob("journal.db")
     return state, journal
 
@@ -59,7 +61,7 @@ def test_a_bridges_orders_and_fills_are_the_exchanges(traded: tuple[Path, Path])
     assert code == 0
     assert told["broken"] == 0
     assert {name: one["violations"] for name, one in told["invariants"].items()} == {
-        "I1": [], "I2": [], "I3": [], "I7": [],
+        "I1": [], "I2": [], "I3": [], "I5": [], "I6": [], "I7": [],
     }  # fmt: skip
     assert all(one["checked"] >= 4 for one in told["invariants"].values())
 
@@ -71,6 +73,8 @@ def test_a_bridges_orders_and_fills_are_the_exchanges(traded: tuple[Path, Path])
         ("UPDATE tickets SET quote_e8 = 1, quantity_e8 = 1", "I2"),
         ("DELETE FROM fills WHERE rowid = (SELECT max(rowid) FROM fills)", "I3"),
         ("UPDATE fills SET commission_e8 = commission_e8 + 1", "I3"),
+        ("UPDATE instances SET capital_e8 = capital_e8 / 2", "I5"),
+        ("UPDATE decisions SET kind = 'stop' WHERE seq = 1", "I6"),
     ],
 )
 def test_a_journal_that_lies_is_found_out(
