@@ -3,13 +3,14 @@
     I1  every order of ours that was accepted was written down as an intent before
     I2  an intent traded at most what it intended, and no ticket was accepted twice
     I3  the fills in the journal are the fills of the exchange, each once
+    I4  a position whose instance sends stops has one within 3 s (`audit_protection`)
     I5  an instance spends its capital and what its own sales brought, and sells what it bought
     I6  nothing of an instance is accepted after the order that its stop asked for
     I7  every asset adds up: deposits and fills alone give the balances that the exchange told
 
-All sums are integers at 1e-8 and are made here anew: no code of the engine is used. I4 (protection)
-needs protective orders, which the bridge does not place yet; it is said to be unchecked, and so are
-the caps of I5 beyond the capital and the account's kill of I6, which the bridge does not have.
+All sums are integers at 1e-8 and are made here anew: no code of the engine is used. Caps beyond the
+capital, and a kill of the whole account, are not checked: the bridge does not have them yet, nor does
+it send stops, so that I4 has no facts with it.
 """
 
 from __future__ import annotations
@@ -20,13 +21,12 @@ from dataclasses import dataclass, field
 
 from bridge.journal_reader import JournalReader
 from bridge.journal_rows import FillRow, Ticket
+from bridge.local_exchange.audit_protection import unprotected
 from bridge.local_exchange.shapes import Object
+from bridge.local_exchange.truth_log import int_of, objects_of
 
 SCALE = 100_000_000
 OURS = "wb-"
-UNCHECKED = {
-    "I4": "the bridge places no protective orders yet",
-}
 
 
 @dataclass(slots=True)
@@ -53,11 +53,11 @@ def conservation(entries: Iterable[Object]) -> Finding:
             held.clear()
             sides.clear()
         elif entry["do"] == "deposit":
-            held[str(entry["account"]), str(entry["asset"])] += _int(entry, "amount_e8")
+            held[str(entry["account"]), str(entry["asset"])] += int_of(entry, "amount_e8")
         elif entry["do"] == "fills":
-            for fill in _objects(entry["fills"]):
+            for fill in objects_of(entry["fills"]):
                 _book(fill, held, found)
-                sides[str(fill["symbol"]), _int(fill, "trade_id")].append(fill)
+                sides[str(fill["symbol"]), int_of(fill, "trade_id")].append(fill)
             _compare(entry, held, found)
     for (symbol, number), pair in sides.items():
         _check_trade(f"{symbol} trade {number}", pair, found)
@@ -68,10 +68,10 @@ def _book(fill: Object, held: dict[tuple[str, str], int], found: Finding) -> Non
     """Move a fill's money, and check its value."""
     account, quantity, value = (
         str(fill["account"]),
-        _int(fill, "quantity_e8"),
-        _int(fill, "quote_e8"),
+        int_of(fill, "quantity_e8"),
+        int_of(fill, "quote_e8"),
     )
-    worth = _int(fill, "price_e8") * quantity
+    worth = int_of(fill, "price_e8") * quantity
     found.demand(
         worth == value * SCALE,
         f"{fill['symbol']} trade {fill['trade_id']}: {fill['price_e8']} x {quantity} is not {value}",
@@ -79,7 +79,7 @@ def _book(fill: Object, held: dict[tuple[str, str], int], found: Finding) -> Non
     sign = 1 if fill["side"] == "BUY" else -1
     held[account, str(fill["base"])] += sign * quantity
     held[account, str(fill["quote"])] -= sign * value
-    held[account, str(fill["commission_asset"])] -= _int(fill, "commission_e8")
+    held[account, str(fill["commission_asset"])] -= int_of(fill, "commission_e8")
 
 
 def _compare(entry: Object, held: dict[tuple[str, str], int], found: Finding) -> None:
@@ -109,8 +109,10 @@ def _check_trade(name: str, pair: list[Object], found: Finding) -> None:
         found.demand(same and one["side"] != other["side"], f"{name}: its two sides do not match")
 
 
-def against_journal(entries: list[Object], journal: JournalReader) -> dict[str, Finding]:
-    """Check I1, I2, I3, I5 and I6 of a log against a bridge's journal."""
+def against_journal(
+    entries: list[Object], journal: JournalReader, *, speed: float = 1.0
+) -> dict[str, Finding]:
+    """Check I1 to I6 of a log against a bridge's journal; `speed` is how fast the market ran."""
     instances = journal.instances()
     tickets = {
         ticket.client_order_id: ticket
@@ -129,6 +131,9 @@ def against_journal(entries: list[Object], journal: JournalReader) -> dict[str, 
         "I1": _journaled(accepted, tickets),
         "I2": _intended(accepted, fills, tickets),
         "I3": _same_fills(fills, [fill for _, fill in journal.fills()]),
+        "I4": Finding(
+            *unprotected(entries, {n: one.instance for n, one in tickets.items()}, speed=speed)
+        ),
         "I5": _afforded(fills, tickets, {one.name: one.capital_e8 for one in instances}),
         "I6": _silent_after_stop(accepted, tickets, stops),
     }
@@ -137,18 +142,18 @@ def against_journal(entries: list[Object], journal: JournalReader) -> dict[str, 
 def _accepted(entries: Iterable[Object]) -> Iterator[tuple[int, str]]:
     """Yield (number, client id) of every order of ours that the exchange accepted."""
     for entry in entries:
-        for order in _objects(entry.get("orders", [])):
+        for order in objects_of(entry.get("orders", [])):
             if str(order["client_order_id"]).startswith(OURS):
-                yield _int(order, "order_id"), str(order["client_order_id"])
+                yield int_of(order, "order_id"), str(order["client_order_id"])
 
 
 def _fills(entries: Iterable[Object], names: dict[int, str]) -> list[tuple[str, Object]]:
     return [
-        (names[_int(fill, "order_id")], fill)
+        (names[int_of(fill, "order_id")], fill)
         for entry in entries
         if entry["do"] == "fills"
-        for fill in _objects(entry["fills"])
-        if _int(fill, "order_id") in names
+        for fill in objects_of(entry["fills"])
+        if int_of(fill, "order_id") in names
     ]
 
 
@@ -169,8 +174,8 @@ def _intended(
     for name, fill in fills:
         if name in tickets:
             intent = traded[tickets[name].instance, tickets[name].seq]
-            intent[0] += _int(fill, "quantity_e8")
-            intent[1] += _int(fill, "quote_e8")
+            intent[0] += int_of(fill, "quantity_e8")
+            intent[1] += int_of(fill, "quote_e8")
     intended = {(one.instance, one.seq): one for one in tickets.values()}
     for key, (quantity, quote) in traded.items():
         ticket = intended[key]
@@ -186,7 +191,7 @@ def _intended(
 def _same_fills(fills: list[tuple[str, Object]], booked: list[FillRow]) -> Finding:
     found = Finding()
     there = Counter(
-        (name, _int(fill, "trade_id"), _int(fill, "quantity_e8"), _int(fill, "commission_e8"))
+        (name, int_of(fill, "trade_id"), int_of(fill, "quantity_e8"), int_of(fill, "commission_e8"))
         for name, fill in fills
     )
     here = Counter(
@@ -211,12 +216,12 @@ def _afforded(
             continue  # I1 tells it
         instance = tickets[name].instance
         sign = 1 if fill["side"] == "BUY" else -1
-        cash[instance] -= sign * _int(fill, "quote_e8")
-        base[instance] += sign * _int(fill, "quantity_e8")
+        cash[instance] -= sign * int_of(fill, "quote_e8")
+        base[instance] += sign * int_of(fill, "quantity_e8")
         if fill["commission_asset"] == fill["quote"]:
-            cash[instance] -= _int(fill, "commission_e8")
+            cash[instance] -= int_of(fill, "commission_e8")
         elif fill["commission_asset"] == fill["base"]:
-            base[instance] -= _int(fill, "commission_e8")
+            base[instance] -= int_of(fill, "commission_e8")
         found.demand(
             cash[instance] >= 0 and base[instance] >= 0,
             f"{name} trade {fill['trade_id']} leaves {instance} {cash[instance]} of its own "
@@ -237,14 +242,3 @@ def _silent_after_stop(
                 f"order {number} ({name}) was sent after {ticket.instance} had been stopped",
             )
     return found
-
-
-def _objects(value: object) -> list[Object]:
-    assert isinstance(value, list)
-    return [one for one in value if isinstance(one, dict)]
-
-
-def _int(entry: Object, name: str) -> int:
-    value = entry[name]
-    assert isinstance(value, int)
-    return value

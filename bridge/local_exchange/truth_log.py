@@ -225,6 +225,19 @@ def read_log(path: Path) -> list[Object]:
     return entries
 
 
+def objects_of(value: object) -> list[Object]:
+    """Return the objects of a list in an entry."""
+    assert isinstance(value, list)
+    return [one for one in value if isinstance(one, dict)]
+
+
+def int_of(entry: Object, name: str) -> int:
+    """Return a whole number of an entry."""
+    value = entry[name]
+    assert isinstance(value, int)
+    return value
+
+
 def _accepted(orders: Iterable[Order]) -> Object:
     accepted: list[Json] = [
         {"order_id": one.order_id, "client_order_id": one.client_order_id} for one in orders

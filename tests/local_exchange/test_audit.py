@@ -61,9 +61,11 @@ def test_a_bridges_orders_and_fills_are_the_exchanges(traded: tuple[Path, Path])
     assert code == 0
     assert told["broken"] == 0
     assert {name: one["violations"] for name, one in told["invariants"].items()} == {
-        "I1": [], "I2": [], "I3": [], "I5": [], "I6": [], "I7": [],
+        "I1": [], "I2": [], "I3": [], "I4": [], "I5": [], "I6": [], "I7": [],
     }  # fmt: skip
-    assert all(one["checked"] >= 4 for one in told["invariants"].values())
+    facts = {name: one["checked"] for name, one in told["invariants"].items()}
+    assert facts.pop("I4") == 0  # this bridge sends no stops yet
+    assert min(facts.values()) >= 4
 
 
 @pytest.mark.parametrize(
