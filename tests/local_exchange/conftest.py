@@ -82,9 +82,10 @@ class Local:
             return answer.status, await answer.json() if text.startswith(("{", "[")) else text
 
     async def signed(self, method: str, path: str, query: str = "") -> tuple[int, object]:
-        """Send a request in the query, with a fresh timestamp and a good signature."""
-        stamp = self.exchange.clock.wall_ms()
-        query = f"{query}&timestamp={stamp}" if query else f"timestamp={stamp}"
+        """Send a request in the query, with a fresh timestamp (or its own) and a good signature."""
+        if "timestamp=" not in query:
+            stamp = f"timestamp={self.exchange.clock.wall_ms()}"
+            query = f"{query}&{stamp}" if query else stamp
         return await self.call(
             method, path, query=f"{query}&signature={sign(self.secret, query)}", key=self.key
         )

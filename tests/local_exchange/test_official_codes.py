@@ -21,7 +21,7 @@ OTO = "symbol=BTCUSDT&workingSide=BUY&workingPrice=80000&workingQuantity=0.01&pe
 REQUESTS = [
     (-1013, "POST", ORDER, LIMIT.replace("0.01", "0") + "&timeInForce=GTC&price=90000"),
     (-1014, "POST", f"{LISTS}/oto", f"{OTO}&workingType=TAKE_PROFIT_LIMIT&workingStopPrice=70000&workingTimeInForce=GTC"),
-    (-1021, "POST", ORDER, f"{GTC}&recvWindow=0"),
+    (-1021, "POST", ORDER, f"{GTC}&timestamp=1500000000000"),
     (-1100, "POST", ORDER, GTC.replace("90000", "9e4")),
     (-1101, "POST", ORDER, f"{GTC}&price=90000"),
     (-1102, "POST", ORDER, LIMIT),
