@@ -17,10 +17,8 @@ from tests.benchmarks.plain_macd import plain_macd
 from tests.candle_builders import martingale
 from workbench.backtest.exits import exits_of, joined
 from workbench.backtest.kernels import Run, kernel
-from workbench.backtest.overlay import overlay_of
-from workbench.backtest.setting import Costs, sample_ends
-from workbench.backtest.sweep import NO_EQUITY, NO_FILLS, sweep_params, warm_starts
-from workbench.core.statistics import METRICS
+from workbench.backtest.setting import Costs
+from workbench.backtest.sweep import run_of, sweep_params, warm_starts
 from workbench.market.candles import Candles
 from workbench.strategies import load
 from workbench.strategies.spec import Axis
@@ -113,17 +111,5 @@ def test_exits_cost_little_beside_the_same_loop_without_them(candles: Candles, n
 def _run(candles: Candles, name: str, grid: np.ndarray) -> Run:
     """Return a run that names its form, whatever engine a sweep would choose."""
     exits, costs = np.repeat(exits_of(EXITS), len(grid)), Costs()
-    return Run(
-        candles=candles.records,
-        samples=sample_ends(candles),
-        warm=warm_starts(candles, load(name), grid),
-        first=candles.first,
-        params=grid,
-        exits=exits,
-        overlay=overlay_of(candles, exits, costs.guards),
-        costs=costs.record(None),
-        scale=(365.0, 365.0),
-        rows=np.zeros(len(grid), METRICS),
-        fills=NO_FILLS,
-        equities=NO_EQUITY,
-    )
+    warm = warm_starts(candles, load(name), grid)
+    return run_of(candles, grid, warm=warm, exits=exits, costs=costs, rules=None)

@@ -15,12 +15,10 @@ import workbench as wb
 from tests.candle_builders import martingale
 from tests.conftest import shared_path
 from workbench.backtest.exits import exits_of
-from workbench.backtest.kernels import Run, kernel
-from workbench.backtest.overlay import overlay_of
-from workbench.backtest.setting import Costs, sample_ends, samples_a_year, window_days
+from workbench.backtest.kernels import kernel
+from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
-from workbench.backtest.sweep import NO_EQUITY, NO_FILLS, warm_starts
-from workbench.core.statistics import METRICS
+from workbench.backtest.sweep import run_of, warm_starts
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Spec
 
@@ -41,20 +39,8 @@ def work(candles: Candles, spec: Spec, params: np.ndarray) -> tuple[Callable[[],
     """Return one core's work over some parameter sets, and how many candles it is."""
     costs, count = Costs(), len(params)
     exits = np.repeat(exits_of(None), count)
-    run = Run(
-        candles=candles.records,
-        samples=sample_ends(candles),
-        warm=warm_starts(candles, spec, params),
-        first=candles.first,
-        params=params,
-        exits=exits,
-        overlay=overlay_of(candles, exits, costs.guards),
-        costs=costs.record(None),
-        scale=(samples_a_year(candles.timeframe), window_days(candles)),
-        rows=np.zeros(count, METRICS),
-        fills=NO_FILLS,
-        equities=NO_EQUITY,
-    )
+    warm = warm_starts(candles, spec, params)
+    run = run_of(candles, params, warm=warm, exits=exits, costs=costs, rules=None)
     compiled = kernel(spec)
     return (lambda: compiled.run(run, 0, count)), count * len(candles)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.backtest.exits import ExitsForm, exits_of
-from workbench.backtest.kernels import Run, kernel
-from workbench.backtest.overlay import first_record, overlay_of
+from workbench.backtest.kernels import kernel
+from workbench.backtest.overlay import first_record
 from workbench.backtest.results import (
     ERRORS,
     BacktestResult,
@@ -20,19 +20,11 @@ from workbench.backtest.results import (
 from workbench.backtest.round_trips import round_trips
 from workbench.backtest.scorecard import Span, details
 from workbench.backtest.scratch import EQUITY
-from workbench.backtest.setting import (
-    Costs,
-    demand_window,
-    sample_ends,
-    samples_a_year,
-    trading_rules,
-    window_days,
-)
-from workbench.backtest.sweep import warm_starts
+from workbench.backtest.setting import Costs, demand_window, trading_rules
+from workbench.backtest.sweep import run_of, warm_starts
 from workbench.core.account import FILL
 from workbench.core.costs import SCALE
 from workbench.core.intents import ERROR_NONE, ERROR_RANGE
-from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
@@ -58,20 +50,16 @@ def backtest(
     record = spec.params(**params).reshape(1)
     rules, notes = trading_rules(candles, costs)
     levels = exits_of(exits)
-    rows, fills = np.zeros(1, METRICS), np.zeros(FILLS_A_CANDLE * len(candles), FILL)
+    fills = np.zeros(FILLS_A_CANDLE * len(candles), FILL)
     curve = np.zeros(len(candles), EQUITY)
     warm = warm_starts(candles, spec, record)
-    run = Run(
-        candles=candles.records,
-        samples=sample_ends(candles),
+    run = run_of(
+        candles,
+        record,
         warm=warm,
-        first=candles.first,
-        params=record,
         exits=levels,
-        overlay=overlay_of(candles, levels, costs.guards),
-        costs=costs.record(rules),
-        scale=(samples_a_year(candles.timeframe), window_days(candles)),
-        rows=rows,
+        costs=costs,
+        rules=rules,
         fills=fills,
         equities=curve,
     )
@@ -79,7 +67,7 @@ def backtest(
     if count > len(fills):  # a ladder may fill many times in a candle
         fills = np.zeros(count, FILL)
         kernel(spec).run(replace(run, fills=fills), 0, 1)
-    error = int(rows["error"][0])
+    error = int(run.rows["error"][0])
     if error != ERROR_NONE:
         mend = "" if error == ERROR_RANGE else "; mend its decide"
         raise UsageError(f"{spec.name} wrote {ERRORS[error]}{mend}")
@@ -89,7 +77,7 @@ def backtest(
         step=rules.step_e8 / SCALE if rules else 0.0,
         last_close=float(candles.window["close"][-1]),
     )
-    metrics = metrics_of(rows[0]) | details(Span.of(candles), costs.cash, curve, trades)
+    metrics = metrics_of(run.rows[0]) | details(Span.of(candles), costs.cash, curve, trades)
     return BacktestResult(
         spec=spec,
         params=spec.values(record[0]),
@@ -101,12 +89,12 @@ def backtest(
         fills=frame,
         trades=trades,
         equity=equity_frame(curve, candles, costs),
-        pending=bool(rows["pending"][0]),
+        pending=bool(run.rows["pending"][0]),
         data_sha256=candles.used_sha256(first_record(candles, levels, costs.guards, int(warm[0]))),
         notes=notes + warm_up_notes(candles, spec, record),
         exits=levels,
-        ambiguous=int(rows["ambiguous"][0]),
-        guarded=int(rows["guarded"][0]),
+        ambiguous=int(run.rows["ambiguous"][0]),
+        guarded=int(run.rows["guarded"][0]),
     )
 
 

@@ -32,6 +32,7 @@ from workbench.core.account import FILL
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
 from workbench.market.candles import Candles
+from workbench.market.instruments import Instrument
 from workbench.strategies.spec import Spec
 
 NO_FILLS = np.zeros(0, FILL)
@@ -64,22 +65,8 @@ def sweep_params(
     chosen = np.ascontiguousarray(params[ok])
     warm = warm_starts(candles, spec, chosen) * (not all_history)
     rules, notes = trading_rules(candles, costs)
-    rows = np.zeros(len(chosen), METRICS)
     own, exits = parted(chosen, spec.params_dtype)
-    run = Run(
-        candles=candles.records,
-        samples=sample_ends(candles),
-        warm=warm,
-        first=candles.first,
-        params=own,
-        exits=exits,
-        overlay=overlay_of(candles, exits, costs.guards),
-        costs=costs.record(rules),
-        scale=(samples_a_year(candles.timeframe), window_days(candles)),
-        rows=rows,
-        fills=NO_FILLS,
-        equities=NO_EQUITY,
-    )
+    run = run_of(candles, own, warm=warm, exits=exits, costs=costs, rules=rules)
     began = time.perf_counter()
     _run(run, spec, costs, threads=threads or os.cpu_count() or 1, progress=progress)
     if data_sha256 is None:
@@ -90,7 +77,7 @@ def sweep_params(
         candles=candles,
         costs=costs,
         params=chosen,
-        rows=rows,
+        rows=run.rows,
         invalid_combinations=int(len(params) - len(chosen)),
         data_sha256=data_sha256,
         seconds=time.perf_counter() - began,
@@ -118,6 +105,34 @@ def _run_plain(run: Run, spec: Spec, form: str, *, threads: int, progress: bool)
         compiled.run(run, begin, end, form)
 
     run_in_slices(run_slice, len(run.params), threads=threads, progress=progress)
+
+
+def run_of(
+    candles: Candles,
+    params: np.ndarray,
+    *,
+    warm: np.ndarray,
+    exits: np.ndarray,
+    costs: Costs,
+    rules: Instrument | None,
+    fills: np.ndarray = NO_FILLS,
+    equities: np.ndarray = NO_EQUITY,
+) -> Run:
+    """Return what a kernel reads and fills for these sets; fills and equities are of one set alone."""
+    return Run(
+        candles=candles.records,
+        samples=sample_ends(candles),
+        warm=warm,
+        first=candles.first,
+        params=params,
+        exits=exits,
+        overlay=overlay_of(candles, exits, costs.guards),
+        costs=costs.record(rules),
+        scale=(samples_a_year(candles.timeframe), window_days(candles)),
+        rows=np.zeros(len(params), METRICS),
+        fills=fills,
+        equities=equities,
+    )
 
 
 def warm_starts(candles: Candles, spec: Spec, params: np.ndarray) -> np.ndarray:
