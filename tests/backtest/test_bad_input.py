@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +12,15 @@ import polars as pl
 import pytest
 
 import workbench as wb
-from tests.backtest.recorded_market import record_market
+from tests.backtest.conftest import Shell
 from tests.candle_builders import martingale, to_cents
 from workbench.backtest.results import METRIC_COLUMNS
-from workbench.cli import COMMANDS
-from workbench.command_table import run as run_command
 from workbench.errors import DataError, UsageError
 from workbench.strategies.spec import Spec
 
 MACD = wb.strategies.macd
 WALK = to_cents(martingale(300, 51, substeps=10))
 FRAME = WALK.frame()
-
-Shell = Callable[..., tuple[int, str, str]]
 
 
 def with_value(column: str, value: object) -> pl.DataFrame:
@@ -182,21 +177,6 @@ def test_no_opinion_is_no_error_and_changes_nothing(writes: Spec) -> None:
     run = wb.backtest(WALK, writes)
     assert run.equity["target"].null_count() == 300 - 2 * 15
     assert len(run.fills) == 15 + 14
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shell:
-    """Return the command line on a small recorded market, in process."""
-    monkeypatch.setenv("WORKBENCH_DATA", str(record_market(tmp_path / "market")))
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = run_command("workbench", COMMANDS, "", list(arguments))
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return call
 
 
 @pytest.mark.parametrize(

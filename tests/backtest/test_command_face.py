@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import workbench as wb
-from tests.backtest.recorded_market import record_market
-from workbench.cli import COMMANDS
-from workbench.command_table import run as run_command
+from tests.backtest.conftest import Shell
 
 PROMISED = (
     "final_equity", "total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "trades",
@@ -22,23 +19,6 @@ BACKTEST = (
     "backtest", "--strategy", "macd", "--params", "fast=3,slow=7,signal=3", "--symbol", "AAAUSDT",
     "--interval", "1h", "--filters", "none",
 )  # fmt: skip
-
-Shell = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shell:
-    """Return the command line on a small recorded market, in process."""
-    monkeypatch.setenv("WORKBENCH_DATA", str(record_market(tmp_path / "market")))
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = run_command("workbench", COMMANDS, "", list(arguments))
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return call
 
 
 def strict(text: str) -> dict[str, object]:

@@ -1,0 +1,30 @@
+"""Fixtures of the backtest tests: the command line on a small recorded market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.backtest.recorded_market import record_market
+from workbench.cli import COMMANDS
+from workbench.command_table import run as run_command
+
+Shell: TypeAlias = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    """Return the command line on a small recorded market, in process."""
+    monkeypatch.setenv("WORKBENCH_DATA", str(record_market(tmp_path / "market")))
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = run_command("workbench", COMMANDS, "", list(arguments))
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return call
