@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.local_exchange import account_state, list_trading, queries, trading
-from bridge.local_exchange.endpoint import Endpoint, Signed, Weight
+from bridge.local_exchange.endpoint import Endpoint, Signed, reading
 from bridge.local_exchange.parameters import Parameters
 
 _KINDS = "newOrderRespType selfTradePreventionMode"
@@ -22,26 +22,6 @@ _WINDOW = "startTime endTime limit"
 def _leg(prefix: str) -> str:
     """Return the optional parameters of one leg of a list."""
     return " ".join(prefix + name for name in _LEG.split())
-
-
-def _read(
-    path: str,
-    ws_method: str,
-    weight: Weight,
-    handler: Signed,
-    *,
-    mandatory: str = "",
-    optional: str = "",
-) -> Endpoint:
-    return Endpoint(
-        "GET",
-        f"/api/v3/{path}",
-        ws_method,
-        weight,
-        tuple(mandatory.split()),
-        tuple(optional.split()),
-        signed=handler,
-    )
 
 
 def _trade(
@@ -211,71 +191,79 @@ ORDER_ENDPOINTS = (
 )
 
 BOOK_ENDPOINTS = (
-    _read(
+    reading(
         "order",
         "order.status",
         4,
-        queries.one_order,
+        signed=queries.one_order,
         mandatory="symbol",
         optional="orderId origClientOrderId",
     ),
-    _read("openOrders", "openOrders.status", _by_symbol, queries.open_orders, optional="symbol"),
-    _read(
+    reading(
+        "openOrders", "openOrders.status", _by_symbol, signed=queries.open_orders, optional="symbol"
+    ),
+    reading(
         "allOrders",
         "allOrders",
         20,
-        queries.all_orders,
+        signed=queries.all_orders,
         mandatory="symbol",
         optional=f"orderId {_WINDOW}",
     ),
-    _read(
+    reading(
         "myTrades",
         "myTrades",
         _by_order,
-        queries.my_trades,
+        signed=queries.my_trades,
         mandatory="symbol",
         optional=f"orderId fromId {_WINDOW}",
     ),
-    _read(
+    reading(
         "orderList",
         "orderList.status",
         4,
-        list_trading.query,
+        signed=list_trading.query,
         optional="orderListId origClientOrderId",
     ),
-    _read(
+    reading(
         "allOrderList",
         "allOrderLists",
         20,
-        list_trading.query_all,
+        signed=list_trading.query_all,
         optional=f"fromId {_WINDOW}",
     ),
-    _read("openOrderList", "openOrderLists.status", 6, list_trading.query_open),
-    _read(
+    reading("openOrderList", "openOrderLists.status", 6, signed=list_trading.query_open),
+    reading(
         "myPreventedMatches",
         "myPreventedMatches",
         _by_match,
-        queries.my_prevented_matches,
+        signed=queries.my_prevented_matches,
         mandatory="symbol",
         optional="preventedMatchId orderId fromPreventedMatchId limit",
     ),
-    _read(
+    reading(
         "order/amendments",
         "order.amendments",
         4,
-        queries.order_amendments,
+        signed=queries.order_amendments,
         mandatory="symbol orderId",
         optional="fromExecutionId limit",
     ),
-    _read("account", "account.status", 20, account_state.information, optional="omitZeroBalances"),
-    _read(
+    reading(
+        "account",
+        "account.status",
+        20,
+        signed=account_state.information,
+        optional="omitZeroBalances",
+    ),
+    reading(
         "account/commission",
         "account.commission",
         20,
-        account_state.commission,
+        signed=account_state.commission,
         mandatory="symbol",
     ),
-    _read("myFilters", "myFilters", 40, account_state.my_filters, mandatory="symbol"),
+    reading("myFilters", "myFilters", 40, signed=account_state.my_filters, mandatory="symbol"),
     Endpoint(
         "GET",
         "/api/v3/rateLimit/order",

@@ -62,3 +62,26 @@ class Endpoint:
     def cost(self, params: Parameters) -> int:
         """Return the request's weight."""
         return self.weight if isinstance(self.weight, int) else self.weight(params)
+
+
+def reading(
+    path: str,
+    ws_method: str,
+    weight: Weight,
+    *,
+    public: Public | None = None,
+    signed: Signed | None = None,
+    mandatory: str = "",
+    optional: str = "",
+) -> Endpoint:
+    """Return the row of a GET that changes nothing; parameter names are given as words."""
+    return Endpoint(
+        "GET",
+        f"/api/v3/{path}",
+        ws_method,
+        weight,
+        tuple(mandatory.split()),
+        tuple(optional.split()),
+        public=public,
+        signed=signed,
+    )

@@ -3,31 +3,10 @@
 from __future__ import annotations
 
 from bridge.local_exchange import public, tickers
-from bridge.local_exchange.endpoint import Endpoint, Public, Weight
+from bridge.local_exchange.endpoint import reading
 from bridge.local_exchange.parameters import Parameters
 
 SYMBOLS = ("symbol", "symbols", "symbolStatus")
-
-
-def _get(
-    path: str,
-    ws_method: str,
-    weight: Weight,
-    handler: Public,
-    *,
-    mandatory: str = "",
-    optional: str = "",
-) -> Endpoint:
-    """Return a row; parameter names are given as words."""
-    return Endpoint(
-        "GET",
-        f"/api/v3/{path}",
-        ws_method,
-        weight,
-        tuple(mandatory.split()),
-        tuple(optional.split()),
-        public=handler,
-    )
 
 
 def _by_symbol(params: Parameters) -> int:
@@ -43,81 +22,98 @@ _KLINES = "startTime endTime timeZone limit"
 _SYMBOLS = " ".join(SYMBOLS)
 
 MARKET_ENDPOINTS = (
-    _get("ping", "ping", 1, public.ping),
-    _get("time", "time", 1, public.server_time),
-    _get(
+    reading("ping", "ping", 1, public=public.ping),
+    reading("time", "time", 1, public=public.server_time),
+    reading(
         "exchangeInfo",
         "exchangeInfo",
         20,
-        public.information,
+        public=public.information,
         optional=f"{_SYMBOLS} permissions showPermissionSets",
     ),
-    _get("klines", "klines", 2, public.klines, mandatory="symbol interval", optional=_KLINES),
-    _get("uiKlines", "uiKlines", 2, public.klines, mandatory="symbol interval", optional=_KLINES),
-    _get(
+    reading(
+        "klines", "klines", 2, public=public.klines, mandatory="symbol interval", optional=_KLINES
+    ),
+    reading(
+        "uiKlines",
+        "uiKlines",
+        2,
+        public=public.klines,
+        mandatory="symbol interval",
+        optional=_KLINES,
+    ),
+    reading(
         "depth",
         "depth",
         _by_depth,
-        public.depth,
+        public=public.depth,
         mandatory="symbol",
         optional="limit symbolStatus",
     ),
-    _get("trades", "trades.recent", 25, public.trades, mandatory="symbol", optional="limit"),
-    _get(
+    reading(
+        "trades", "trades.recent", 25, public=public.trades, mandatory="symbol", optional="limit"
+    ),
+    reading(
         "historicalTrades",
         "trades.historical",
         25,
-        public.old_trades,
+        public=public.old_trades,
         mandatory="symbol",
         optional="limit fromId",
     ),
-    _get(
+    reading(
         "aggTrades",
         "trades.aggregate",
         4,
-        public.aggregate_trades,
+        public=public.aggregate_trades,
         mandatory="symbol",
         optional="fromId startTime endTime limit",
     ),
-    _get(
+    reading(
         "historicalBlockTrades",
         "blockTrades.historical",
         25,
-        public.block_trades,
+        public=public.block_trades,
         mandatory="symbol fromId",
         optional="limit",
     ),
-    _get("referencePrice", "referencePrice", 2, public.reference_price, mandatory="symbol"),
-    _get(
+    reading(
+        "referencePrice", "referencePrice", 2, public=public.reference_price, mandatory="symbol"
+    ),
+    reading(
         "referencePrice/calculation",
         "referencePrice.calculation",
         2,
-        public.reference_price,
+        public=public.reference_price,
         mandatory="symbol",
         optional="symbolStatus",
     ),
-    _get("avgPrice", "avgPrice", 2, public.average_price, mandatory="symbol"),
-    _get("ticker/price", "ticker.price", _by_symbol, public.price_ticker, optional=_SYMBOLS),
-    _get("ticker/bookTicker", "ticker.book", _by_symbol, public.book_ticker, optional=_SYMBOLS),
-    _get(
+    reading("avgPrice", "avgPrice", 2, public=public.average_price, mandatory="symbol"),
+    reading(
+        "ticker/price", "ticker.price", _by_symbol, public=public.price_ticker, optional=_SYMBOLS
+    ),
+    reading(
+        "ticker/bookTicker", "ticker.book", _by_symbol, public=public.book_ticker, optional=_SYMBOLS
+    ),
+    reading(
         "ticker/24hr",
         "ticker.24hr",
         tickers.weight_of_day,
-        tickers.day_ticker,
+        public=tickers.day_ticker,
         optional=f"{_SYMBOLS} type",
     ),
-    _get(
+    reading(
         "ticker/tradingDay",
         "ticker.tradingDay",
         tickers.weight_of_symbols,
-        tickers.trading_day_ticker,
+        public=tickers.trading_day_ticker,
         optional=f"{_SYMBOLS} type timeZone",
     ),
-    _get(
+    reading(
         "ticker",
         "ticker",
         tickers.weight_of_symbols,
-        tickers.rolling_ticker,
+        public=tickers.rolling_ticker,
         optional=f"{_SYMBOLS} type windowSize",
     ),
 )
