@@ -19,8 +19,8 @@ from bridge.local_exchange.venue import Venue
 from bridge.local_exchange.ws_session import ApiSession
 from workbench.execution.orders import Rejected, Report
 
-MOST_SUBSCRIPTIONS = 1_000
-LAST_NUMBER = 65_535
+MOST_SUBSCRIPTIONS = 1_000  # at a time
+MOST_IN_A_LIFE = 65_535  # of a connection
 
 
 class UserStreams:
@@ -40,7 +40,7 @@ class UserStreams:
         if session in listeners:
             raise Rejected(-2035, "User Data Stream subscription already active.")
         number = self._given[session]
-        if number > LAST_NUMBER or len(self.numbers(session)) >= MOST_SUBSCRIPTIONS:
+        if number >= MOST_IN_A_LIFE or len(self.numbers(session)) >= MOST_SUBSCRIPTIONS:
             raise Rejected(-2042, "Maximum subscription ID reached for this connection.")
         self._given[session] += 1
         listeners[session] = number

@@ -8,11 +8,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bridge.local_exchange.accounts import Account
 from bridge.local_exchange.security import sign, ws_payload
+from bridge.local_exchange.ws_session import ApiSession
 from tests.local_exchange.conftest import Local, Opener
 from workbench.market.instruments import to_e8
 
 Answer = dict[str, Any]
+FULL = {"code": -2042, "msg": "Maximum subscription ID reached for this connection."}
 
 
 class Api:
@@ -70,6 +73,50 @@ async def test_only_the_accounts_own_events_arrive_and_none_after_unsubscribing(
         )
         gone = await mine.ask("userDataStream.unsubscribe")
         assert gone["error"]["code"] == -2036
+
+
+async def test_a_connection_subscribes_65535_times_in_its_life_and_no_more(
+    open_exchange: Opener,
+) -> None:
+    async with (
+        open_exchange() as local,
+        local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as worn,
+        local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as fresh,
+    ):
+        mine, users = Api(local, worn), local.exchange.users
+        session, account = await only_listener(mine, local)
+        for number in range(1, 65_535):  # over the socket they would take a minute
+            users.unsubscribe(session, None)
+            assert users.subscribe(session, account) == number
+        users.unsubscribe(session, None)
+        refused = await mine.signed("userDataStream.subscribe.signature")
+        assert (refused["status"], refused["error"]) == (400, FULL)
+        other = await Api(local, fresh).signed("userDataStream.subscribe.signature")
+        assert other["result"] == {"subscriptionId": 0}
+
+
+async def test_a_connection_holds_1000_subscriptions_at_a_time(open_exchange: Opener) -> None:
+    async with (
+        open_exchange(accounts=1_001) as local,
+        local.http.ws_connect(f"{local.running.ws}/ws-api/v3") as socket,
+    ):
+        last, users = Api(local, socket, user=1_000), local.exchange.users
+        session, _ = await only_listener(Api(local, socket), local)
+        for account in local.exchange.venue.accounts.all[1:1_000]:
+            users.subscribe(session, account)
+        refused = await last.signed("userDataStream.subscribe.signature")
+        assert (refused["status"], refused["error"]) == (400, FULL)
+        users.unsubscribe(session, 500)
+        allowed = await last.signed("userDataStream.subscribe.signature")
+        assert allowed["result"] == {"subscriptionId": 1_000}
+
+
+async def only_listener(api: Api, local: Local) -> tuple[ApiSession, Account]:
+    """Subscribe, and return the exchange's own end of this connection with the first account."""
+    assert "result" in await api.signed("userDataStream.subscribe.signature")
+    account = local.exchange.venue.accounts.all[0]
+    (session,) = local.exchange.users._listeners[account.name]
+    return session, account
 
 
 async def test_a_cancel_reports_its_own_id_and_the_orders(local: Local) -> None:
