@@ -60,6 +60,16 @@ def test_a_sweep_is_ranked_by_its_neighbours_and_its_own_figures_stand_beside() 
     assert numbers.percent(held, sign=True) in card
 
 
+def test_a_sweeps_picture_says_what_it_shows_and_leaves_its_name_to_the_card() -> None:
+    result = wb.sweep(WALK, MACD, **AXES, progress=False)
+    assert result._repr_html_().count("macd on BTCUSDT 1h") == 1
+    chart = cards.sweep_map(result, "sharpe")
+    assert chart is not None
+    said = [text.get_text() for text in chart.texts]
+    assert said[0] == "Sharpe by fast and slow"
+    assert not any("BTCUSDT" in text for text in said)
+
+
 def test_the_plateau_is_the_dashed_square_around_the_best_middle() -> None:
     grid = pl.DataFrame(
         [(x, y, 0.01) for x in range(6) for y in range(5)],

@@ -77,7 +77,7 @@ def sweep_map(result: SweepResult, metric: str = "total_return") -> Chart | None
     if cells > MOST_CELLS or there < FULL * cells:
         return None
     source = result.candles.source if result.candles.synthetic else ""
-    title = f"{result.spec.name} on {result.candles.symbol} {result.candles.timeframe}"
+    title = f"{metric.replace('_', ' ').capitalize()} by {x} and {y}"  # whose it is, the card says
     return charts.heat_map(frame, x, y, value=metric, title=title, source=source)
 
 
