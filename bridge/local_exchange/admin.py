@@ -38,7 +38,11 @@ class Admin:
         ]
 
     async def advance(self, request: web.Request) -> web.Response:
-        """Play one symbol, or all, to the close and stand at the next open; step pace only."""
+        """Play one symbol, or all, to the close and stand at the next open; step pace only.
+
+        With "until": "fill" it stops before that where a resting order filled, for its owner to act; the
+        answer's `opened` says where it stopped, `fills` how many there have been.
+        """
         body = await self._body(request)
         if self._exchange.venue.settings.pace is not Pace.STEP:
             return _problem(
@@ -46,13 +50,20 @@ class Admin:
             )
         if not isinstance(body, dict | None):
             return _problem(422, 'the body must be {"symbol": "BTCUSDT"} or empty')
-        symbol = (body or {}).get("symbol")
+        symbol, until = ((body or {}).get(name) for name in ("symbol", "until"))
+        if until not in (None, "fill"):
+            return _problem(422, f'until is "fill" or left out, not {until!r}')
         replays = self._exchange.venue.replays
         if symbol is not None and symbol not in replays:
             return _problem(422, f"unknown symbol {symbol!r}; replayed are {' '.join(replays)}")
+        venue, opened = self._exchange.venue, True
         for name in [str(symbol)] if symbol else list(replays):
-            self._exchange.venue.advance(name)
-        return web.json_response(self._status())
+            if until:
+                opened &= venue.advance_to_fill(name)
+            else:
+                venue.advance(name)
+        stopped: Object = {"opened": opened, "fills": len(venue.engine.executions)}
+        return web.json_response(self._status() | stopped)
 
     async def status(self, request: web.Request) -> web.Response:
         """Return the pace, and how far every tape was played."""

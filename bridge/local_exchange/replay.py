@@ -6,11 +6,16 @@
 around its price, worsened by the slippage and rounded to the tick against the taker. The opening
 print of a candle is where the market waits in step pace, so that an order decided at the close of
 a candle fills at the next open. At the end of the tape it stands at the last close for ever.
+
+An owner of resting orders may have to act between two prints, before anybody hears of a closed candle.
+So a candle can be played in two halves: `lead` lets what rests meet one print after the other, untold;
+when it has met the close, `tell` publishes the candle and quotes the next open. What rests meets that
+open with the next `lead` or `play`, after the decision that the closed candle has led to.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.core.money import ticks_above, ticks_below, worsened_buy, worsened_sell
 from workbench.execution.matching.engine import MatchingEngine
@@ -42,6 +47,7 @@ class Replay:
         self.played = int(tape.first[first_candle])
         self.candle = first_candle  # the candle that the last print belongs to
         self.halted = False
+        self.met = self.played  # prints that resting orders have met: told ones, or ahead of them
         self._engine = engine
         self._slippage_bps = slippage_bps
         self.last: Print  # the print that the market stands at
@@ -65,22 +71,55 @@ class Replay:
 
     def play(self) -> Played:
         """Make the next print; LookupError at the end of the tape."""
+        reports = self.lead() if self.met < self.played else ()  # an open that was only quoted
+        told = self._told()
+        if self.met < self.played:
+            reports += self._meet(told.printed)
+        return replace(told, reports=reports)
+
+    @property
+    def leads(self) -> bool:
+        """Whether resting orders have not met every print of the candle that the market stands in."""
+        return self.met < self.tape.first[self.candle + 1]
+
+    def lead(self) -> tuple[Report, ...]:
+        """Let resting orders meet the next print of this candle, before anybody is told of it."""
+        return self._meet(self.tape.print_at(self.met))
+
+    def tell(self) -> list[Played]:
+        """Make the prints that were met ahead, and quote the next open, which nothing meets yet."""
+        told = []
+        while self.played < self.met:
+            told.append(self._told())
+        if not self.ended:
+            told.append(self._told())
+        self._engine.quote_at(self.tape.symbol, self.last.price_e8, *self._quote())
+        return told
+
+    def _meet(self, printed: Print) -> tuple[Report, ...]:
+        symbol, now_ms = self.tape.symbol, printed.time_ms
+        self.last, self.now_ms = printed, now_ms
+        self.met += 1
+        filled = self._engine.walk(symbol, [printed.price_e8], printed.quantity_e8, now_ms)
+        return filled + self.stand()
+
+    def _told(self) -> Played:
+        """Go on by one print, without any order."""
         if self.ended:
             raise LookupError(f"{self.tape.symbol}: the tape ended")
         if self.played == self.tape.first[self.candle + 1]:
             self.candle += 1
         self.played += 1
-        printed, symbol = self.tape.print_at(self.played - 1), self.tape.symbol
+        printed = self.tape.print_at(self.played - 1)
         self.last, self.now_ms = printed, printed.time_ms
-        filled = self._engine.walk(symbol, [printed.price_e8], printed.quantity_e8, printed.time_ms)
-        passed = self.stand()
         opens = self.played == self.tape.first[self.candle] + 1
         closes = self.closed and printed.time_ms >= self.tape.close_ms(self.candle)
-        return Played(symbol, printed, bool(opens), bool(closes), filled + passed)
+        return Played(self.tape.symbol, printed, bool(opens), bool(closes), ())
 
     def skip(self, count: int) -> None:
         """Make prints at once that no order waits for."""
         self.played += count
+        self.met = self.played
         self.candle = self.tape.candle_of(self.played - 1)
         self.last = self.tape.print_at(self.played - 1)
         self.now_ms = self.last.time_ms
@@ -94,10 +133,13 @@ class Replay:
 
     def stand(self) -> tuple[Report, ...]:
         """Let the market stand around the last print."""
+        return self._engine.stand_at(self.tape.symbol, *self._quote(), self.now_ms)
+
+    def _quote(self) -> tuple[int, int, int]:
+        """Return bid and ask around the last print, in ticks, and the lots that stand there."""
         instrument = self._engine.instrument(self.tape.symbol)
         price, tick = self.last.price_e8 / SCALE, instrument.tick_e8
         bid = max(1, ticks_below(worsened_sell(price, self._slippage_bps), tick))
         ask = max(bid, ticks_above(worsened_buy(price, self._slippage_bps), tick))
         volume_lots = int(self.tape.candle_volume_e8[self.candle]) // instrument.step_e8
-        depth = max(volume_lots, DEEP_QUOTE_E8 // (ask * instrument.unit_e8), 1)
-        return self._engine.stand_at(self.tape.symbol, bid, ask, depth, self.now_ms)
+        return bid, ask, max(volume_lots, DEEP_QUOTE_E8 // (ask * instrument.unit_e8), 1)

@@ -127,6 +127,14 @@ def _prints(venue: Venue, entry: Object) -> None:
             venue.skip(symbol, count)
 
 
+def _lead(venue: Venue, entry: Object) -> None:
+    venue.lead(str(entry["symbol"]))
+
+
+def _told(venue: Venue, entry: Object) -> None:
+    venue.tell_candle(str(entry["symbol"]))
+
+
 def _place(venue: Venue, entry: Object) -> None:
     done = venue.engine.place(revived(NewOrder, entry["new"]), _at(entry))
     venue.tell(done.reports, _at(entry))
@@ -181,6 +189,8 @@ def _wipe(venue: Venue, entry: Object) -> None:
 
 _AGAIN: dict[str, Callable[[Venue, Object], None]] = {
     "prints": _prints,
+    "lead": _lead,
+    "told": _told,
     "place": _place,
     "list": _place_list,
     "cancel": _cancel,

@@ -5,6 +5,7 @@ at any instant loses at most what nobody was told:
 
     {"do": "begin", ...}    the settings and tapes that all that follows depends on
     {"do": "prints", ...}   which symbols printed how often, in the order in which they did
+    {"do": "lead" | "told", ...}   a print that resting orders met ahead; the candle told afterwards
     {"do": "place" | "list" | "cancel" | "cancel_list" | "amend" | "deposit", ...}   what users did
     {"do": "fills", ...}    trades and, after them, the balances of whom they touched
     {"do": "status" | "rules" | "wipe", ...}   what the operator did

@@ -157,6 +157,36 @@ class Venue:
         while not (replay.ended or replay.halted) and not self.play(symbol).opens:
             pass
 
+    def advance_to_fill(self, symbol: str) -> bool:
+        """Go on to the first print that does something to a resting order, or to the next open.
+
+        Returns whether it stands at the next open (or the end), the closed candle told. Until then its
+        owners act between two prints, as they do where the market does not stand still.
+        """
+        replay = self.replay(symbol)
+        while replay.leads and not replay.halted:
+            if self.lead(symbol):
+                return False
+        if not replay.halted:
+            self.tell_candle(symbol)
+        return True
+
+    def lead(self, symbol: str) -> tuple[Report, ...]:
+        """Let resting orders meet a symbol's next print, which is told later."""
+        self._write({"do": "lead", "symbol": symbol})
+        replay = self.replays[symbol]
+        reports = replay.lead()
+        self.tell(reports, replay.now_ms)
+        return reports
+
+    def tell_candle(self, symbol: str) -> None:
+        """Tell of the prints that were met ahead, and quote the next open."""
+        self._write({"do": "told", "symbol": symbol})
+        for played in self.replays[symbol].tell():
+            self.updates[symbol] += 1
+            if self.listener:
+                self.listener.on_print(symbol, played)
+
     def place(self, new: NewOrder) -> OrderResult:
         """Place an order at market time."""
         now_ms = self.replay(new.symbol).now_ms

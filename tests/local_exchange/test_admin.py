@@ -42,6 +42,53 @@ async def test_the_unfinished_candle_is_the_open_alone_until_stepped(local: Loca
     assert row[0][0] == START_MS + FIRST * 60_000
 
 
+async def test_a_step_to_the_next_fill_lets_an_owner_act_between_two_prints(
+    open_exchange: Opener,
+) -> None:
+    quiet = made_up()
+    for at, prices in enumerate([(100.0, 102, 98, 101), (104, 106, 103, 105), (105, 106, 99, 100)]):
+        for name, price in zip(("open", "high", "low", "close"), prices, strict=True):
+            quiet.records[name][FIRST + at] = price
+    candles = Candles(quiet.symbol, quiet.timeframe, np.copy(quiet.records), FIRST, quiet.source)
+    limit = "symbol=BTCUSDT&type=LIMIT&timeInForce=GTC&quantity=0.1"
+    async with open_exchange(candles) as local:
+
+        async def step() -> tuple[bool, int, float, int]:
+            told: Any = await local.admin(
+                "POST", "/admin/advance", {"symbol": SYMBOL, "until": "fill"}
+            )
+            here = told["symbols"][SYMBOL]
+            return told["opened"], told["fills"], float(here["last_price"]), here["candle"] - FIRST
+
+        async def published() -> list[float]:
+            _, rows = await local.call(
+                "GET", "/api/v3/klines", query="symbol=BTCUSDT&interval=1m&limit=1"
+            )
+            return [float(price) for price in rows[0][1:5]]  # type: ignore[index]
+
+        await local.signed("POST", ORDER, f"{limit}&side=BUY&price=99")
+        assert await step() == (False, 1, 98.0, 0)
+        assert await published() == [100.0] * 4  # nobody has heard of the low yet
+        await local.signed("POST", ORDER, f"{limit}&side=SELL&price=101.5")
+        assert await step() == (False, 2, 102.0, 0)
+        await local.signed("POST", ORDER, f"{limit}&side=BUY&price=100")
+        _, sold = await local.signed("POST", ORDER, f"{limit}&side=SELL&price=103.5")
+        assert await step() == (True, 2, 104.0, 1)  # the open is quoted, and met by nobody yet
+        assert await published() == [104.0] * 4
+        _, kept = await local.signed("POST", ORDER, f"{limit}&side=SELL&price=104.5")
+        number = sold["orderId"]  # type: ignore[index,call-overload]
+        await local.signed("DELETE", ORDER, f"symbol=BTCUSDT&orderId={number}")
+        assert await step() == (False, 3, 106.0, 1)  # what was taken back did not fill at the open
+        assert await step() == (True, 3, 105.0, 2)
+        told: Any = await truth(local)
+        assert [(one["order_id"], one["price_ticks"]) for one in told["fills"]] == [
+            (1, 9_900), (2, 10_150), (kept["orderId"], 10_450),  # type: ignore[index,call-overload]
+        ]  # fmt: skip
+        assert (await local.admin("POST", "/admin/advance", {"until": "noon"})) == {
+            "error": "until is \"fill\" or left out, not 'noon'"
+        }
+
+
 async def test_at_the_end_of_the_tape_the_market_stands_at_the_last_close(
     open_exchange: Opener,
 ) -> None:

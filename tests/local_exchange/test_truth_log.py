@@ -66,8 +66,10 @@ def _act(venue: Venue, chance: random.Random) -> None:
     near_e8 = round(last_e8 * chance.uniform(0.995, 1.005)) // 10**6 * 10**6
     lot_e8 = to_e8("0.001") * chance.randint(1, 50)
     what = chance.randrange(8)
-    if what < 3:
+    if what < 2:
         venue.play(SYMBOL)
+    elif what == 2:
+        venue.advance_to_fill(SYMBOL)
     elif what == 3:
         venue.place(NewOrder(name, SYMBOL, side, OrderType.MARKET, lot_e8))
     elif what == 4:

@@ -146,16 +146,26 @@ class MatchingEngine:
 
         Then the stops that were met, and the pending orders whose turn came, work at this quote.
         """
-        if not 0 < bid_ticks <= ask_ticks:
-            raise ValueError(
-                f"{symbol}: bid {bid_ticks} must be above 0 and not above ask {ask_ticks}"
-            )
-        self.floor.quotes[symbol] = Quote(bid_ticks, ask_ticks, depth_lots, depth_lots)
+        self._renew(symbol, bid_ticks, ask_ticks, depth_lots)
         tick = self.instrument(symbol).tick_e8
         reports = self._working.pass_by(
             symbol, ask_ticks * tick, bid_ticks * tick, depth_lots, now_ms
         )
         return (*reports, *self._working.act(symbol, now_ms))
+
+    def quote_at(
+        self, symbol: str, price_e8: int, bid_ticks: int, ask_ticks: int, depth_lots: int
+    ) -> None:
+        """Renew last price and quote for orders to come; what rests meets them with the next print."""
+        self._renew(symbol, bid_ticks, ask_ticks, depth_lots)
+        self.floor.last_e8[symbol] = price_e8
+
+    def _renew(self, symbol: str, bid_ticks: int, ask_ticks: int, depth_lots: int) -> None:
+        if not 0 < bid_ticks <= ask_ticks:
+            raise ValueError(
+                f"{symbol}: bid {bid_ticks} must be above 0 and not above ask {ask_ticks}"
+            )
+        self.floor.quotes[symbol] = Quote(bid_ticks, ask_ticks, depth_lots, depth_lots)
 
     def walk(
         self, symbol: str, prices_e8: Sequence[int], volume_e8: int, now_ms: int
