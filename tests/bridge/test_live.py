@@ -190,7 +190,7 @@ def test_nothing_survives_an_ephemeral_supervisor(make_stage: MakeStage) -> None
     runner = stage.start("one")["runner_pid"]
     assert stage.supervisor is not None
     stage.supervisor.kill()
-    wait_for(lambda: not alive(gateway) and not alive(runner), timeout=5)
+    wait_for(lambda: not alive(gateway) and not alive(runner))
 
 
 def has_settled(stage: Stage, candle_ms: int) -> bool:
@@ -199,9 +199,9 @@ def has_settled(stage: Stage, candle_ms: int) -> bool:
     return one["settled"] and (one["last_candle_ms"] or 0) >= candle_ms
 
 
-def wait_for(condition: Callable[[], bool], timeout: float = 45.0) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until it holds, or fail."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + 45.0
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.1)

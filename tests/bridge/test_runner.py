@@ -85,8 +85,10 @@ async def test_a_killed_runner_is_told_from_a_hanging_one_and_replaced_at_once()
     """kill -9 is RunnerGone; SIGSTOP is a fault after the timeout; the next runner needs no compiler."""
     factory = RunnerFactory()
     try:
+        began = time.monotonic()
         first = await factory.start("macd")
         loaded = await first.load("macd", PARAMS, "")
+        cold = time.monotonic() - began
         bar = (loaded.initial_state, walk(1).tobytes(), np.zeros((), POSITION).tobytes())
         os.kill(first.pid, signal.SIGKILL)
         with pytest.raises(RunnerGone):
@@ -94,7 +96,7 @@ async def test_a_killed_runner_is_told_from_a_hanging_one_and_replaced_at_once()
         began = time.monotonic()
         second = await factory.start("macd")
         await second.load("macd", PARAMS, loaded.code_sha)
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < cold / 2
         os.kill(second.pid, signal.SIGSTOP)
         with pytest.raises(RunnerFault, match=r"longer than 0.2 s"):
             await second.decide(1, *bar, timeout=0.2)

@@ -30,8 +30,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def until(true: Callable[[], object], what: str) -> None:
-    """Wait at most two seconds for something to become true."""
-    for _ in range(200):
+    """Wait at most ten seconds for something to become true."""
+    for _ in range(1_000):
         if true():
             return
         await asyncio.sleep(0.01)

@@ -101,14 +101,16 @@ async def test_market_data_is_watched(client: Any) -> None:
         assert best[SYMBOL]["bid"] <= best[SYMBOL]["ask"]
 
 
-async def test_orders_balances_and_trades_of_ones_own_are_watched(client: Any) -> None:
+async def test_orders_balances_and_trades_of_ones_own_are_watched(
+    moving: Local, client: Any
+) -> None:
     async with asyncio.timeout(20):
         watching = asyncio.ensure_future(client.watch_orders(SYMBOL))
         balance = asyncio.ensure_future(client.watch_balance())
         trades = asyncio.ensure_future(client.watch_my_trades(SYMBOL))
-        while not client.options.get("wallet") and not client.clients:
-            await asyncio.sleep(0.05)
-        await asyncio.sleep(1.0)  # the three subscribe, one after the other
+        wanted = {"orders:BTC/USDT", "spot:balance", "myTrades:BTC/USDT"}
+        while not wanted <= awaited(client) or not moving.exchange.users._listeners["account-1"]:
+            await asyncio.sleep(0.02)
         placed = await client.create_order_ws(SYMBOL, "market", "buy", 0.01)
         assert placed["status"] == "closed"
         orders = await watching
@@ -118,3 +120,8 @@ async def test_orders_balances_and_trades_of_ones_own_are_watched(client: Any) -
         resting = await client.create_order_ws(SYMBOL, "limit", "buy", 0.02, 40_000)
         gone = await client.cancel_order_ws(resting["id"], SYMBOL)
         assert gone["status"] == "canceled"
+
+
+def awaited(client: Any) -> set[str]:
+    """Return what the client waits to hear."""
+    return {name for socket in client.clients.values() for name in socket.futures}

@@ -62,7 +62,7 @@ def test_first_line_says_where_and_with_which_keys_and_a_signal_ends_it_cleanly(
         with urllib.request.urlopen(f"{said['rest']}/api/v3/ping", timeout=5) as answer:
             assert json.load(answer) == {}
         process.send_signal(number)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=30) == 0
 
 
 def test_an_ephemeral_exchange_ends_with_its_standard_input() -> None:
@@ -70,7 +70,7 @@ def test_an_ephemeral_exchange_ends_with_its_standard_input() -> None:
         assert process.stdin is not None
         process.stdin.close()
         process.stdin = None
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=30) == 0
 
 
 def test_a_keys_file_is_private_and_keeps_the_keys_over_a_restart(tmp_path: Path) -> None:

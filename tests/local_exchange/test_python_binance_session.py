@@ -86,7 +86,8 @@ async def test_kline_socket_gets_the_closing_candle_and_the_next_open(local: Loc
     client = await local.client()
     try:
         async with local.sockets(client).kline_socket(SYMBOL, interval="1m") as socket:
-            await asyncio.sleep(0.1)
+            while "btcusdt@kline_1m" not in local.exchange.streams._channels:
+                await asyncio.sleep(0.01)
             await local.admin("POST", "/admin/advance")
             frames = [await asyncio.wait_for(socket.recv(), 5) for _ in range(4)]
     finally:
