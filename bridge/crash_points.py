@@ -19,6 +19,8 @@ POINTS = (
     "after_reply",
     "after_book",
     "before_void",
+    "before_cancel",
+    "after_cancel",
 )
 _ARMED = frozenset(filter(None, os.environ.get("WORKBENCH_CRASH_AT", "").split(",")))
 

@@ -39,7 +39,7 @@ from bridge.journal_rows import (
 )
 from workbench.errors import DataError, UsageError
 
-VERSION = 1
+VERSION = 2
 KEPT_ALARMS = 5
 # A journal there would be lost at a power cut, or written by two machines at once.
 REFUSED_FILE_SYSTEMS = frozenset(
@@ -69,12 +69,14 @@ CREATE TABLE instances (
     late_entry TEXT NOT NULL, started_ms INTEGER NOT NULL, synthetic INTEGER NOT NULL, state TEXT NOT NULL,
     reason TEXT NOT NULL, seq INTEGER NOT NULL, bars INTEGER NOT NULL, first_warm_ms INTEGER NOT NULL,
     last_candle_ms INTEGER NOT NULL, last_close REAL NOT NULL, last_target REAL, strategy_state BLOB NOT NULL,
-    state_layout TEXT NOT NULL, stop_policy TEXT NOT NULL) STRICT;
+    state_layout TEXT NOT NULL, stop_policy TEXT NOT NULL, exits TEXT NOT NULL, plan BLOB NOT NULL,
+    ladder BLOB NOT NULL) STRICT;
 CREATE TABLE tickets (
     client_order_id TEXT PRIMARY KEY, instance TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL,
     symbol TEXT NOT NULL, side TEXT NOT NULL, quote_e8 INTEGER NOT NULL, quantity_e8 INTEGER NOT NULL,
     reason TEXT NOT NULL, candle_ms INTEGER NOT NULL, target_before REAL, status TEXT NOT NULL,
-    order_id INTEGER NOT NULL, executed_e8 INTEGER NOT NULL, note TEXT NOT NULL,
+    order_id INTEGER NOT NULL, executed_e8 INTEGER NOT NULL, note TEXT NOT NULL, kind TEXT NOT NULL,
+    price_e8 INTEGER NOT NULL, stop_e8 INTEGER NOT NULL, list_id TEXT NOT NULL,
     leg INTEGER NOT NULL DEFAULT 0, UNIQUE (instance, seq, attempt, leg)) STRICT;
 CREATE TABLE decisions (
     instance TEXT NOT NULL, seq INTEGER NOT NULL, open_time_ms INTEGER NOT NULL, kind TEXT NOT NULL, target REAL,
@@ -86,7 +88,7 @@ CREATE TABLE fills (
     client_order_id TEXT NOT NULL, side TEXT NOT NULL, price_e8 INTEGER NOT NULL, quantity_e8 INTEGER NOT NULL,
     commission_e8 INTEGER NOT NULL, commission_asset TEXT NOT NULL, market_ms INTEGER NOT NULL,
     time_ms INTEGER NOT NULL, is_maker INTEGER NOT NULL, ticks INTEGER NOT NULL, lots INTEGER NOT NULL,
-    leg INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (symbol, trade_id)) STRICT;
+    after_seq INTEGER NOT NULL, leg INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (symbol, trade_id)) STRICT;
 CREATE INDEX fills_of_order ON fills (client_order_id);
 CREATE INDEX fills_of_instance ON fills (instance);
 CREATE TABLE candles (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.exchanges.base import Side
+from bridge.exchanges.base import OrderKind, Side
 from bridge.journal_rows import (
     CandleRow,
     CommandRow,
@@ -170,6 +170,7 @@ def _ticket(row: sqlite3.Row) -> Ticket:
     values = _without_leg(row)
     values["side"] = Side(row["side"])
     values["status"] = TicketStatus(row["status"])
+    values["kind"] = OrderKind(row["kind"])
     values["target_before"] = _float(row["target_before"])
     return Ticket(**values)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.exchanges.base import Side
+from bridge.exchanges.base import OrderKind, Side
 
 JsonValue = str | int | float | bool | None
 JsonObject = Mapping[str, JsonValue]
@@ -49,16 +49,17 @@ MOVES: Mapping[InstanceState, frozenset[InstanceState]] = {
 
 
 class TicketStatus(StrEnum):
-    """What is known of an order instruction. WRITTEN and OPEN are the ones a restart must resolve."""
+    """What is known of an order instruction. A restart must resolve those that are `UNSETTLED`."""
 
     WRITTEN = "WRITTEN"  # journaled; it may or may not have left
     OPEN = "OPEN"  # the exchange knows it, and more may happen to it
+    CANCELLING = "CANCELLING"  # as OPEN, and a cancel was journaled that may or may not have left
     DONE = "DONE"  # final at the exchange, all its fills booked
     REFUSED = "REFUSED"  # the exchange said no
     VOID = "VOID"  # proven absent at the exchange, and given up
 
 
-UNSETTLED = frozenset({TicketStatus.WRITTEN, TicketStatus.OPEN})
+UNSETTLED = frozenset({TicketStatus.WRITTEN, TicketStatus.OPEN, TicketStatus.CANCELLING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class InstanceRow:
     synthetic: bool
     state: InstanceState
     reason: str
-    seq: int  # of the last decision, bars and stops alike
+    seq: int  # of the last thing written: a decision, or a ticket of its own
     bars: int  # candles decided live
     first_warm_ms: int
     last_candle_ms: int
@@ -97,11 +98,18 @@ class InstanceRow:
     strategy_state: bytes
     state_layout: str  # hash of the STATE dtype
     stop_policy: str
+    exits: str = ""  # the overlay of protective exits as its caller wrote it
+    plan: bytes = b""  # where the exits stand (a PLAN record)
+    ladder: bytes = b""  # what rests of a ladder
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A journaled order instruction; its client order id never changes."""
+    """A journaled order instruction; its client order id never changes.
+
+    A market order shares the seq of its decision. A ticket that rests has a seq of its own; two
+    with one `list_id` are an OCO.
+    """
 
     client_order_id: str
     instance: str
@@ -118,6 +126,20 @@ class Ticket:
     order_id: int
     executed_e8: int
     note: str
+    kind: OrderKind = OrderKind.MARKET
+    price_e8: int = 0
+    stop_e8: int = 0
+    list_id: str = ""
+
+    @property
+    def rests(self) -> bool:
+        """Tell whether it may stay at the exchange for long."""
+        return self.kind is not OrderKind.MARKET
+
+    @property
+    def left_e8(self) -> int:
+        """Return how much of its quantity may still trade."""
+        return self.quantity_e8 - self.executed_e8 if self.status in UNSETTLED else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +181,7 @@ class FillRow:
     is_maker: bool
     ticks: int
     lots: int
+    after_seq: int = 0  # the instance's seq when it was booked
 
 
 @dataclass(frozen=True, slots=True)

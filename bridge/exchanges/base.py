@@ -23,6 +23,16 @@ class Side(StrEnum):
     SELL = "SELL"
 
 
+class OrderKind(StrEnum):
+    """What sort of order a ticket is, in the exchange's own words; all but MARKET may rest."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    LIMIT_MAKER = "LIMIT_MAKER"
+    STOP_LOSS = "STOP_LOSS"
+    STOP_LOSS_LIMIT = "STOP_LOSS_LIMIT"
+
+
 FINAL_STATUSES = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"})
 
 
@@ -35,6 +45,28 @@ class MarketOrder:
     side: Side
     quote_e8: int
     quantity_e8: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestingOrder:
+    """An order that waits at the exchange; `price_e8` or `stop_e8` is 0 where its kind has none."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    kind: OrderKind
+    quantity_e8: int
+    price_e8: int
+    stop_e8: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPair:
+    """An OCO: a stop and a gain of one quantity, of which one ends the other."""
+
+    list_id: str
+    stop: RestingOrder
+    gain: RestingOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +185,18 @@ class Exchange(Protocol):
 
     async def send_market_order(self, order: MarketOrder) -> OrderReport:
         """Send it once. Raises Refused or Doubt."""
+
+    async def send_resting_order(self, order: RestingOrder) -> OrderReport:
+        """Send it once. Raises Refused or Doubt."""
+
+    async def send_pair(self, pair: OrderPair) -> tuple[OrderReport, ...]:
+        """Send both orders of an OCO at once. Raises Refused or Doubt, for both."""
+
+    async def cancel_order(self, symbol: str, client_order_id: str) -> tuple[OrderReport, ...]:
+        """Take an order back, with its list where it has one; return what ended. Raises Refused or Doubt."""
+
+    async def open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
+        """Return all orders that stand at the exchange, without their trades. Raises Unanswered."""
 
     async def resync_clock(self) -> None:
         """Measure the clock offset anew, after the exchange refused a timestamp."""

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from binance import AsyncClient, BinanceSocketManager
@@ -36,8 +36,10 @@ from bridge.exchanges.base import (
     Doubt,
     Kline,
     MarketOrder,
+    OrderPair,
     OrderReport,
     Refused,
+    RestingOrder,
     Side,
     StreamBroken,
     TradeReport,
@@ -58,6 +60,8 @@ UNKNOWN_STATUS = frozenset({0, -1000, -1001, -1006, -1007})
 # A live market sends a candle frame every 2 s; a replay may stand still for as long as it likes.
 SILENT_FOR = 30.0
 CLOSING_TIME = 1.0
+
+Answer = TypeVar("Answer")
 
 logging.getLogger("binance").setLevel(logging.CRITICAL)  # it logs frames and errors with addresses
 
@@ -146,22 +150,63 @@ class BinanceExchange:
         size = {"quoteOrderQty": from_e8(order.quote_e8)}
         if order.side is Side.SELL:
             size = {"quantity": from_e8(order.quantity_e8)}
+        return await self._order_call(
+            order.client_order_id,
+            lambda: self._client.create_order(
+                symbol=order.symbol,
+                side=order.side.value,
+                type="MARKET",
+                newClientOrderId=order.client_order_id,
+                newOrderRespType="FULL",
+                **size,
+            ),
+            shapes.placed_order,
+        )
+
+    async def send_resting_order(self, order: RestingOrder) -> OrderReport:
+        """Send it once; what is not clearly refused or answered is Doubt."""
+        return await self._order_call(
+            order.client_order_id,
+            lambda: self._client.create_order(**shapes.resting_order(order)),
+            shapes.placed_order,
+        )
+
+    async def send_pair(self, pair: OrderPair) -> tuple[OrderReport, ...]:
+        """Send both orders of an OCO at once; the answer tells how each of them stands."""
+        return await self._order_call(
+            pair.list_id,
+            lambda: self._client.create_oco_order(**shapes.order_pair(pair)),
+            shapes.list_reports,
+        )
+
+    async def cancel_order(self, symbol: str, client_order_id: str) -> tuple[OrderReport, ...]:
+        """Take an order back; of a list, both orders."""
+        return await self._order_call(
+            client_order_id,
+            lambda: self._client.cancel_order(symbol=symbol, origClientOrderId=client_order_id),
+            shapes.canceled,
+        )
+
+    async def open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
+        """Return all orders that stand at the exchange."""
+        try:
+            rows = await self._ask("openOrders", weight=6, params={"symbol": symbol}, signed=True)
+        except Refused as error:
+            raise Unanswered(str(error)) from None
+        return tuple(shapes.queried_order(row) for row in rows)
+
+    async def _order_call(
+        self, name: str, call: Callable[[], Any], read: Callable[[Any], Answer]
+    ) -> Answer:
+        """Make one call that changes an order; what is not clearly refused or answered is Doubt."""
         await self._budget.wait_for(0)
         try:
             async with asyncio.timeout(ORDER_TIMEOUT):
-                answer = await self._client.create_order(
-                    symbol=order.symbol,
-                    side=order.side.value,
-                    type="MARKET",
-                    newClientOrderId=order.client_order_id,
-                    newOrderRespType="FULL",
-                    **size,
-                )
-            return shapes.placed_order(answer)
+                return read(await call())
         except BinanceAPIException as error:
             raise _refused_or_doubt(error) from None
         except (*_NETWORK, BinanceRequestException, KeyError, ValueError, TypeError) as error:
-            raise Doubt(f"order {order.client_order_id}: {plain(error)}") from None
+            raise Doubt(f"order {name}: {plain(error)}") from None
 
     async def resync_clock(self) -> None:
         """Measure the clock offset anew, after the exchange refused a timestamp."""

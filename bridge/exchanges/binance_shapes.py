@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.exchanges.base import Balance, Kline, OrderReport, Side, TradeReport
+from bridge.exchanges.base import (
+    Balance,
+    Kline,
+    OrderKind,
+    OrderPair,
+    OrderReport,
+    RestingOrder,
+    Side,
+    TradeReport,
+)
 from workbench.errors import UsageError
-from workbench.market.instruments import MAX_E8, Instrument, to_e8
+from workbench.market.instruments import MAX_E8, Instrument, from_e8, to_e8
 
 Json = Mapping[str, Any]  # what the wire holds; every field that is read becomes a typed value here
 
@@ -105,6 +114,52 @@ def placed_order(answer: Json) -> OrderReport:
     return _order(answer, market_ms, trades)
 
 
+def resting_order(order: RestingOrder) -> dict[str, str]:
+    """Return the parameters of POST /order; a limit stays until it is cancelled."""
+    return {
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "type": order.kind.value,
+        "quantity": from_e8(order.quantity_e8),
+        "newClientOrderId": order.client_order_id,
+        "newOrderRespType": "FULL",
+        **_prices(order, "price", "stopPrice", "timeInForce"),
+    }
+
+
+def order_pair(pair: OrderPair) -> dict[str, str]:
+    """Return the parameters of POST /orderList/oco: to sell, the gain stands above the market."""
+    sells = pair.stop.side is Side.SELL
+    params = {
+        "symbol": pair.stop.symbol,
+        "side": pair.stop.side.value,
+        "quantity": from_e8(pair.stop.quantity_e8),
+        "listClientOrderId": pair.list_id,
+        "newOrderRespType": "RESULT",
+    }
+    for order, where in (
+        (pair.stop, "below" if sells else "above"),
+        (pair.gain, "above" if sells else "below"),
+    ):
+        params |= {
+            f"{where}Type": order.kind.value,
+            f"{where}ClientOrderId": order.client_order_id,
+            **_prices(order, f"{where}Price", f"{where}StopPrice", f"{where}TimeInForce"),
+        }
+    return params
+
+
+def list_reports(answer: Json) -> tuple[OrderReport, ...]:
+    """Read the orders of an answer that concerns a list."""
+    return tuple(_order(row, int(row.get("transactTime", 0)), ()) for row in answer["orderReports"])
+
+
+def canceled(answer: Json) -> tuple[OrderReport, ...]:
+    """Read the answer of DELETE /order, where our own id is the original one."""
+    rows = answer.get("orderReports", [answer])
+    return tuple(_order({**row, "clientOrderId": row["origClientOrderId"]}, 0, ()) for row in rows)
+
+
 def queried_order(answer: Json) -> OrderReport:
     """Read the answer of GET /order, which names no trades."""
     return _order(answer, int(answer.get("updateTime", 0)), ())
@@ -166,3 +221,14 @@ def _order(answer: Json, market_ms: int, trades: tuple[TradeReport, ...]) -> Ord
         market_ms=market_ms,
         trades=trades,
     )
+
+
+def _prices(order: RestingOrder, price: str, stop: str, lasts: str) -> dict[str, str]:
+    params = {}
+    if order.price_e8:
+        params[price] = from_e8(order.price_e8)
+    if order.stop_e8:
+        params[stop] = from_e8(order.stop_e8)
+    if order.kind in (OrderKind.LIMIT, OrderKind.STOP_LOSS_LIMIT):
+        params[lasts] = "GTC"
+    return params

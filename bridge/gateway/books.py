@@ -5,20 +5,24 @@ Nothing here is truth by itself: after a crash `load` gives the same books from 
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bridge.exchanges.base import OrderReport, Side
 from bridge.gateway import core
+from bridge.gateway.tickets import ticket_event
 from bridge.journal import Journal
 from bridge.journal_reader import JournalReader
 from bridge.journal_rows import (
     UNSETTLED,
-    FillRow,
     InstanceRow,
     Row,
     Ticket,
 )
 from workbench.execution.ledger import Ledger
-from workbench.market.instruments import Instrument
+from workbench.market.instruments import SCALE, Instrument
 
 
 @dataclass(slots=True)
@@ -31,6 +35,22 @@ class Book:
     last_price: float = 0.0
     runner_pid: int | None = None
     settled: bool = True
+    # Fills of resting orders at or after this market time wait for the decision of the candle
+    # before it: what the strategy sees at a close may not depend on who was told first. 0: none waits.
+    frontier_ms: int = 0
+    held: list[OrderReport] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)  # a resting ticket filled or ended
+
+    @property
+    def resting(self) -> list[Ticket]:
+        """Return the tickets that stand at the exchange, or may do so."""
+        return [ticket for ticket in self.unsettled if ticket.rests]
+
+    @property
+    def locked_quote_e8(self) -> int:
+        """Return the quote that buys of ours have locked at the exchange: owned, but not free there."""
+        buys = (ticket for ticket in self.resting if ticket.side is Side.BUY)
+        return sum(one.left_e8 * one.price_e8 // SCALE for one in buys)
 
     @property
     def unsettled(self) -> list[Ticket]:
@@ -52,7 +72,7 @@ class Books:
         self.ledger.open_instance(row.name, row.capital_e8, instrument)
         book.tickets = {t.client_order_id: t for t in self.journal.tickets(row.name)}
         self.by_name[row.name] = book
-        fold(self.ledger, self.journal, row.name, book.tickets)
+        fold(self.ledger, self.journal, row.name)
         return book
 
     def commit(self, book: Book, step: core.Step, time_ms: int) -> None:
@@ -65,12 +85,22 @@ class Books:
 
     def commit_ticket(self, book: Book, ticket: Ticket, more: list[Row], time_ms: int) -> None:
         """Make news of an order durable, then true in memory."""
-        rows: list[Row] = [ticket, *more]
-        known = book.tickets.get(ticket.client_order_id)
-        if known is None or known.status is not ticket.status:
-            rows.append(core.ticket_event(ticket))
+        self.commit_tickets(book, [ticket], more, time_ms)
+
+    def commit_tickets(
+        self, book: Book, tickets: Sequence[Ticket], more: list[Row], time_ms: int
+    ) -> None:
+        """Make news of several orders durable at once, then true in memory."""
+        rows: list[Row] = [*tickets, *more]
+        for ticket in tickets:
+            known = book.tickets.get(ticket.client_order_id)
+            if known is None or known.status is not ticket.status:
+                rows.append(ticket_event(ticket))
         self.journal.write(time_ms, rows)
-        book.tickets[ticket.client_order_id] = ticket
+        for row in rows:
+            if isinstance(row, InstanceRow):
+                book.row = row
+        book.tickets |= {ticket.client_order_id: ticket for ticket in tickets}
 
     def ticket(self, client_order_id: str) -> tuple[Book, Ticket] | None:
         """Return the ticket of that id and its instance's book, None for a foreign order."""
@@ -80,13 +110,13 @@ class Books:
         return None
 
 
-def fold(ledger: Ledger, journal: JournalReader, instance: str, tickets: dict[str, Ticket]) -> None:
-    """Book an instance's bars and fills again, each fill after the decision that it came from."""
-    by_seq: dict[int, list[FillRow]] = {}
-    for _, fill in journal.fills(instance):
-        by_seq.setdefault(tickets[fill.client_order_id].seq, []).append(fill)
+def fold(ledger: Ledger, journal: JournalReader, instance: str) -> None:
+    """Book an instance's bars and fills again, in the order in which they were written."""
+    fills = deque(fill for _, fill in journal.fills(instance))
     for decision in journal.decisions(instance):
+        while fills and fills[0].after_seq < decision.seq:
+            ledger.book_fill(core.ledger_fill(fills.popleft()))
         if decision.kind == "bar":
             ledger.end_candle(instance)
-        for fill in by_seq.get(decision.seq, ()):
-            ledger.book_fill(core.ledger_fill(fill))
+    for fill in fills:
+        ledger.book_fill(core.ledger_fill(fill))

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bridge.exchanges.base import OrderReport, Side, TradeReport
+from bridge.exchanges.base import Side, TradeReport
 from bridge.gateway.ids import client_order_id
+from bridge.gateway.tickets import ticket_event
 from bridge.journal_rows import (
     MOVES,
     CandleRow,
@@ -33,7 +34,7 @@ from workbench.execution.instance import next_target, written_target
 from workbench.execution.ledger import Fill, LedgerAccount
 from workbench.execution.rebalance import MarketBuy, MarketSell, Nothing, Plan, plan
 from workbench.market.candles import CANDLE
-from workbench.market.instruments import SCALE, Instrument, from_e8
+from workbench.market.instruments import SCALE, Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,9 @@ def moved(row: InstanceRow, state: InstanceState) -> InstanceRow:
     return replace(row, state=state)
 
 
-def fill_row(ticket: Ticket, trade: TradeReport, instrument: Instrument, time_ms: int) -> FillRow:
+def fill_row(
+    ticket: Ticket, trade: TradeReport, instrument: Instrument, *, after_seq: int, time_ms: int
+) -> FillRow:
     """Return an execution as the journal keeps it, in ticks and lots too."""
     return FillRow(
         symbol=trade.symbol,
@@ -215,6 +218,7 @@ def fill_row(ticket: Ticket, trade: TradeReport, instrument: Instrument, time_ms
         is_maker=trade.is_maker,
         ticks=trade.price_e8 // instrument.tick_e8,
         lots=trade.quantity_e8 // instrument.step_e8,
+        after_seq=after_seq,
     )
 
 
@@ -233,35 +237,6 @@ def ledger_fill(row: FillRow) -> Fill:
         commission_asset=row.commission_asset,
         time_ms=row.market_ms,
         is_maker=row.is_maker,
-    )
-
-
-def told(ticket: Ticket, report: OrderReport, booked_e8: int) -> Ticket:
-    """Return a ticket after news of its order; a final one never goes back, and DONE waits for all fills."""
-    if ticket.status in (TicketStatus.DONE, TicketStatus.REFUSED):
-        return ticket
-    executed = max(ticket.executed_e8, report.executed_e8, booked_e8)
-    done = report.final and booked_e8 >= executed
-    note = ticket.note if report.status in ("NEW", "PARTIALLY_FILLED", "FILLED") else report.status
-    return replace(
-        ticket,
-        status=TicketStatus.DONE if done else TicketStatus.OPEN,
-        order_id=report.order_id,
-        executed_e8=executed,
-        note=note,
-    )
-
-
-def next_attempt(ticket: Ticket, tag: str) -> Ticket:
-    """Return the ticket's next attempt, after the last one is proven not to have been accepted."""
-    attempt = ticket.attempt + 1
-    return replace(
-        ticket,
-        client_order_id=client_order_id(tag, ticket.seq, attempt),
-        attempt=attempt,
-        status=TicketStatus.WRITTEN,
-        order_id=0,
-        note=f"resent: {ticket.note}"[:200],
     )
 
 
@@ -307,22 +282,6 @@ def decision_event(row: DecisionRow) -> Event:
         "state_sha": row.state_sha,
     }
     return Event("decision", row.instance, row.open_time_ms, data)
-
-
-def ticket_event(ticket: Ticket) -> Event:
-    """Tell of an order instruction and what became of it."""
-    data: dict[str, JsonValue] = {
-        "client_order_id": ticket.client_order_id,
-        "symbol": ticket.symbol,
-        "side": ticket.side.value,
-        "quote": from_e8(ticket.quote_e8),
-        "quantity": from_e8(ticket.quantity_e8),
-        "reason": ticket.reason,
-        "status": ticket.status.value,
-        "note": ticket.note,
-    }
-    kind = "ticket" if ticket.status is TicketStatus.WRITTEN else "order"
-    return Event(kind, ticket.instance, ticket.candle_ms, data)
 
 
 def fill_event(fill: FillRow) -> Event:

@@ -1,12 +1,14 @@
-"""The order desk: sends a journaled ticket once, and does not rest until its fate is known and booked.
+"""The order desk: sends a journaled ticket once, and knows no rest until its fate is known and booked.
 
 Every way in which news of an order arrives (the reply, the user stream, a query) ends in `hear`,
 which books each execution once, by (symbol, trade id). A ticket in doubt is searched for, never
-sent again blindly.
+sent again blindly. A market order is settled before `carry_out` returns. One that rests is known
+to stand when `rest` returns, and final when `withdraw` does; what it does in between is heard.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.clock import Clock, back_off
@@ -14,7 +16,6 @@ from bridge.crash_points import crash
 from bridge.exchanges.base import (
     Doubt,
     Exchange,
-    MarketOrder,
     OrderReport,
     Refused,
     TradeReport,
@@ -22,6 +23,14 @@ from bridge.exchanges.base import (
 )
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
+from bridge.gateway.tickets import (
+    before,
+    next_attempts,
+    order_of,
+    pair_of,
+    resting_order_of,
+    told,
+)
 from bridge.journal_rows import (
     UNSETTLED,
     Event,
@@ -39,6 +48,7 @@ BAD_TIMESTAMP = -1021
 COME_BACK_LATER = frozenset({-1003, -1008, -1015})
 MOST_ATTEMPTS = 3
 PATIENCE = 0.25  # seconds between two looks at an order that is neither final nor in doubt
+ALWAYS_MS = 1  # a frontier that every fill of a resting order lies behind
 
 
 class OrderDesk:
@@ -58,30 +68,63 @@ class OrderDesk:
         return symbol in self._doubtful.values()
 
     async def carry_out(self, book: Book, ticket: Ticket) -> Ticket:
-        """Send a ticket that was just journaled; return it settled."""
-        crash("after_journal")
-        try:
-            report = await self._exchange.send_market_order(order_of(ticket))
-        except Refused as refusal:
-            return await self._refused(book, ticket, refusal)
-        except Doubt as doubt:
-            self._alarm(ticket, f"{doubt}; searching for it")
-            truth = await self._search(book, ticket)
-            if truth is Truth.PROVEN_ABSENT:
-                return await self._lost(book, ticket)
-        else:
-            crash("after_reply")
-            self.hear(report)
-        return await self._settle(book, ticket)
+        """Send a market ticket that was just journaled; return it settled."""
+        (sent,) = await self._send(book, [ticket])
+        return await self._settle(book, sent)
+
+    async def rest(self, book: Book, tickets: Sequence[Ticket]) -> list[Ticket]:
+        """Send one ticket that was just journaled and rests, or the stop and the gain of an OCO.
+
+        Return as soon as it is known whether the exchange has them: OPEN (or DONE at once),
+        REFUSED with its code in the note, or VOID after several attempts that never arrived.
+        """
+        return await self._send(book, tickets)
+
+    async def withdraw(self, book: Book, ticket: Ticket) -> Ticket:
+        """Take back a ticket that rests, with its list; return it final, all its fills booked.
+
+        Cancelling again does no harm, since an id of ours names one order for ever: it is asked
+        for until the exchange says that the order has ended, however that came.
+        """
+        self._journal_cancel(book, ticket)
+        crash("before_cancel")
+        inquiry = Inquiry.begin(self._clock.elapsed(), self._backend_timeout_ms)
+        failures = 0
+        while left := self._still_open(book, ticket):
+            self.open_until(book, 0)  # what it traded is needed now
+            if failures:
+                await self._clock.sleep(max(PATIENCE, back_off(failures)))
+            await self._cancel(left[0])
+            for leg in self._still_open(book, ticket):
+                if await self._look(leg) is False:
+                    inquiry.was_told_absent(self._clock.elapsed())
+                    if inquiry.truth is Truth.PROVEN_ABSENT:
+                        self._gone(book, leg)
+            failures += 1
+            if book.row.state is InstanceState.FAULTED and failures > MOST_ATTEMPTS:
+                break  # a fill that cannot be booked: an alarm was raised
+        crash("after_cancel")
+        return self._now(book, ticket)
 
     async def recover(self, book: Book, ticket: Ticket) -> Ticket:
-        """Settle a ticket that an earlier process left behind: it may or may not have been sent."""
+        """Settle a ticket that an earlier process left behind: it may or may not have been sent.
+
+        One that rests is given up where it never arrived: whoever wants it wants it anew.
+        """
         if ticket.status is TicketStatus.WRITTEN:
-            truth = await self._search(book, ticket)
+            truth = await self._search(book, [ticket])
             if truth is Truth.PROVEN_ABSENT:
                 crash("before_void")
-                return await self._lost(book, ticket)
-        return await self._settle(book, ticket)
+                if ticket.rests:
+                    return self._gone(book, ticket)
+                (lost,) = await self._lost(book, [ticket])
+                return await self._settle(book, lost)
+        if not ticket.rests:
+            return await self._settle(book, ticket)
+        if self._now(book, ticket).status is TicketStatus.CANCELLING:
+            return await self.withdraw(book, ticket)
+        await self._look(ticket)
+        return self._now(book, ticket)
 
     def hear(self, report: OrderReport) -> None:
         """Take news of an order from anywhere; news of foreign orders and old news change nothing."""
@@ -89,25 +132,80 @@ class OrderDesk:
         if found is None:
             return
         book, ticket = found
+        now = before(report, book.frontier_ms) if ticket.rests else report
+        if now != report and report not in book.held:
+            book.held.append(report)
         try:
-            fills = self._book_new(book, ticket, report.trades)
+            fills = self._book_new(book, ticket, now.trades)
         except UsageError as error:
             self._fault(book, str(error))
             return
         booked = self._books.journal.booked_e8(ticket.client_order_id)
         booked += sum(fill.quantity_e8 for fill in fills)
-        after = core.told(ticket, report, booked)
+        after = told(ticket, now, booked)
         if fills or after != ticket:
-            told: list[Row] = [*fills, *(core.fill_event(fill) for fill in fills)]
-            self._books.commit_ticket(book, after, told, self._clock.wall_ms())
+            rows: list[Row] = [*fills, *(core.fill_event(fill) for fill in fills)]
+            self._books.commit_ticket(book, after, rows, self._clock.wall_ms())
             crash("after_book")
         self._doubtful.pop(ticket.client_order_id, None)
+        if ticket.rests and (fills or after.status not in UNSETTLED):
+            book.news.set()
+
+    def open_until(self, book: Book, frontier_ms: int) -> None:
+        """Book what resting orders trade before that market time, held news included; 0 books all."""
+        book.frontier_ms = frontier_ms
+        held, book.held = book.held, []
+        for report in held:
+            self.hear(report)
+
+    async def catch_up(self, book: Book) -> bool:
+        """Learn by one question how an instance's open orders stand; False when nobody answers."""
+        unsettled = book.unsettled
+        if not unsettled:
+            return True
+        try:
+            standing = await self._exchange.open_orders(book.row.symbol)
+        except (Unanswered, Refused):
+            return False
+        reports = {report.client_order_id: report for report in standing}
+        answered = True
+        for ticket in unsettled:
+            report = reports.get(ticket.client_order_id)
+            if report is None or report.executed_e8 != ticket.executed_e8:
+                answered &= await self._look(ticket) is not None
+            else:
+                self.hear(report)
+        return answered
 
     async def reconcile(self) -> None:
         """Ask the exchange about every ticket that is not settled; what it says is booked."""
         for book in list(self._books.by_name.values()):
-            for ticket in book.unsettled:
-                await self._look(ticket)
+            await self.catch_up(book)
+
+    async def _send(self, book: Book, tickets: Sequence[Ticket]) -> list[Ticket]:
+        crash("after_journal")
+        try:
+            reports = await self._call(tickets)
+        except Refused as refusal:
+            return await self._refused(book, tickets, refusal)
+        except Doubt as doubt:
+            self._alarm(tickets[0], f"{doubt}; searching for it")
+            truth = await self._search(book, tickets)
+            if truth is Truth.PROVEN_ABSENT:
+                return await self._lost(book, tickets)
+        else:
+            crash("after_reply")
+            for report in reports:
+                self.hear(report)
+        return [self._now(book, ticket) for ticket in tickets]
+
+    async def _call(self, tickets: Sequence[Ticket]) -> tuple[OrderReport, ...]:
+        if len(tickets) == 2:
+            return await self._exchange.send_pair(pair_of(tickets))
+        ticket = tickets[0]
+        if ticket.rests:
+            return (await self._exchange.send_resting_order(resting_order_of(ticket)),)
+        return (await self._exchange.send_market_order(order_of(ticket)),)
 
     def _book_new(
         self, book: Book, ticket: Ticket, trades: tuple[TradeReport, ...]
@@ -116,7 +214,13 @@ class OrderDesk:
         for trade in trades:
             if self._books.ledger.is_booked(trade.symbol, trade.trade_id):
                 continue
-            fill = core.fill_row(ticket, trade, book.instrument, self._clock.wall_ms())
+            fill = core.fill_row(
+                ticket,
+                trade,
+                book.instrument,
+                after_seq=book.row.seq,
+                time_ms=self._clock.wall_ms(),
+            )
             self._books.ledger.book_fill(core.ledger_fill(fill))
             fills.append(fill)
         return fills
@@ -135,10 +239,11 @@ class OrderDesk:
         self.hear(report)
         return True
 
-    async def _search(self, book: Book, ticket: Ticket) -> Truth:
-        """Find out whether the exchange took a ticket. May last for ever: nothing is guessed."""
+    async def _search(self, book: Book, tickets: Sequence[Ticket]) -> Truth:
+        """Find out whether the exchange took a ticket (of a list: both). May last for ever: nothing is guessed."""
+        ticket = tickets[0]
         inquiry = Inquiry.begin(self._clock.elapsed(), self._backend_timeout_ms)
-        self._doubtful[ticket.client_order_id] = ticket.symbol
+        self._doubtful |= {one.client_order_id: one.symbol for one in tickets}
         failures = 0
         try:
             while True:
@@ -152,11 +257,16 @@ class OrderDesk:
                     elif found is False:
                         inquiry.was_told_absent(self._clock.elapsed())
                 if inquiry.truth is not Truth.UNKNOWN:
-                    return inquiry.truth
+                    break
                 pause = inquiry.next_question_in(self._clock.elapsed())
                 await self._clock.sleep(max(pause, back_off(failures)))
+            if inquiry.truth is Truth.PROVEN_DONE:
+                for other in tickets[1:]:
+                    await self._look(other)
+            return inquiry.truth
         finally:
-            self._doubtful.pop(ticket.client_order_id, None)
+            for one in tickets:
+                self._doubtful.pop(one.client_order_id, None)
 
     async def _settle(self, book: Book, ticket: Ticket) -> Ticket:
         while True:
@@ -167,17 +277,47 @@ class OrderDesk:
             if self._now(book, ticket).status in UNSETTLED:
                 await self._clock.sleep(PATIENCE)
 
-    async def _refused(self, book: Book, ticket: Ticket, refusal: Refused) -> Ticket:
-        no = _with(ticket, TicketStatus.REFUSED, str(refusal))
-        alarm = Event("alarm", ticket.instance, ticket.candle_ms, {"reason": str(refusal)})
-        self._books.commit_ticket(book, no, [alarm], self._clock.wall_ms())
-        busy_exit = refusal.code in COME_BACK_LATER and ticket.quantity_e8 > 0
-        if ticket.attempt >= MOST_ATTEMPTS or not (busy_exit or refusal.code == BAD_TIMESTAMP):
+    def _journal_cancel(self, book: Book, ticket: Ticket) -> None:
+        wanted = [
+            replace(one, status=TicketStatus.CANCELLING) for one in self._still_open(book, ticket)
+        ]
+        if wanted:
+            self._books.commit_tickets(book, wanted, [], self._clock.wall_ms())
+
+    async def _cancel(self, ticket: Ticket) -> None:
+        try:
+            ended = await self._exchange.cancel_order(ticket.symbol, ticket.client_order_id)
+        except Refused as refusal:  # it may have filled: whoever called looks
+            if refusal.code == BAD_TIMESTAMP:
+                await self._resync()
+        except Doubt as doubt:
+            self._alarm(ticket, f"cancel: {doubt}; asking again")
+        else:
+            for report in ended:
+                self.hear(report)
+
+    def _still_open(self, book: Book, ticket: Ticket) -> list[Ticket]:
+        return [
+            one
+            for one in book.unsettled
+            if one.client_order_id == ticket.client_order_id
+            or (ticket.list_id and one.list_id == ticket.list_id)
+        ]
+
+    async def _refused(
+        self, book: Book, tickets: Sequence[Ticket], refusal: Refused
+    ) -> list[Ticket]:
+        first = tickets[0]
+        no = [_with(ticket, TicketStatus.REFUSED, str(refusal)) for ticket in tickets]
+        alarm = Event("alarm", first.instance, first.candle_ms, {"reason": str(refusal)})
+        self._books.commit_tickets(book, no, [alarm], self._clock.wall_ms())
+        busy_exit = refusal.code in COME_BACK_LATER and first.quantity_e8 > 0
+        if first.attempt >= MOST_ATTEMPTS or not (busy_exit or refusal.code == BAD_TIMESTAMP):
             return no
         if refusal.code == BAD_TIMESTAMP:
             await self._resync()
         else:
-            await self._clock.sleep(PATIENCE * 4 * ticket.attempt)
+            await self._clock.sleep(PATIENCE * 4 * first.attempt)
         return await self._resend(book, no)  # proven not accepted
 
     async def _resync(self) -> None:
@@ -186,24 +326,35 @@ class OrderDesk:
         except (Unanswered, Refused):
             await self._clock.sleep(PATIENCE)
 
-    async def _lost(self, book: Book, ticket: Ticket) -> Ticket:
-        """Deal with a ticket that is proven absent: an exit goes again as the next attempt, an entry is given up."""
-        if ticket.quantity_e8 and ticket.attempt < MOST_ATTEMPTS:
-            gone = _with(ticket, TicketStatus.VOID, "never reached the exchange; sent again")
-            self._books.commit_ticket(book, gone, [], self._clock.wall_ms())
+    async def _lost(self, book: Book, tickets: Sequence[Ticket]) -> list[Ticket]:
+        """Deal with tickets that are proven absent: an exit goes again as the next attempt, an entry is given up."""
+        if tickets[0].quantity_e8 and tickets[0].attempt < MOST_ATTEMPTS:
+            why = "never reached the exchange; sent again"
+            gone = [_with(ticket, TicketStatus.VOID, why) for ticket in tickets]
+            self._books.commit_tickets(book, gone, [], self._clock.wall_ms())
             return await self._resend(book, gone)
-        return self._void(
-            book, ticket, "never reached the exchange: entry given up, the strategy decides anew"
-        )
+        if tickets[0].rests:
+            return [self._gone(book, ticket) for ticket in tickets]
+        why = "never reached the exchange: entry given up, the strategy decides anew"
+        return [self._void(book, tickets[0], why)]
 
-    async def _resend(self, book: Book, ticket: Ticket) -> Ticket:
-        again = core.next_attempt(ticket, book.row.tag)
-        self._books.commit_ticket(book, again, [], self._clock.wall_ms())
-        return await self.carry_out(book, again)
+    async def _resend(self, book: Book, tickets: Sequence[Ticket]) -> list[Ticket]:
+        again = next_attempts(tickets, book.row.tag)
+        self._books.commit_tickets(book, again, [], self._clock.wall_ms())
+        return await self._send(book, again)
 
     def _void(self, book: Book, ticket: Ticket, why: str) -> Ticket:
         self._books.commit(book, core.voided(book.row, ticket, why), self._clock.wall_ms())
         return self._now(book, ticket)
+
+    def _gone(self, book: Book, ticket: Ticket) -> Ticket:
+        """Give up a ticket that rests and that the exchange does not know; nothing else changes."""
+        why = f"{ticket.kind} never reached the exchange"
+        alarm = Event("alarm", ticket.instance, ticket.candle_ms, {"reason": why})
+        gone = _with(self._now(book, ticket), TicketStatus.VOID, why)
+        self._books.commit_ticket(book, gone, [alarm], self._clock.wall_ms())
+        book.news.set()
+        return gone
 
     def _fault(self, book: Book, reason: str) -> None:
         if book.row.state is not InstanceState.FAULTED:
@@ -220,14 +371,3 @@ class OrderDesk:
 
 def _with(ticket: Ticket, status: TicketStatus, note: str) -> Ticket:
     return replace(ticket, status=status, note=note)
-
-
-def order_of(ticket: Ticket) -> MarketOrder:
-    """Return what a ticket says to the exchange."""
-    return MarketOrder(
-        client_order_id=ticket.client_order_id,
-        symbol=ticket.symbol,
-        side=ticket.side,
-        quote_e8=ticket.quote_e8,
-        quantity_e8=ticket.quantity_e8,
-    )

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
 
 from bridge.clock import Clock, back_off
 from bridge.crash_points import crash
@@ -17,7 +19,7 @@ from bridge.exchanges.base import Exchange, Refused
 from bridge.feed import ClosedCandles, late_after_ms, warm_up_candles
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
-from bridge.gateway.desk import OrderDesk
+from bridge.gateway.desk import ALWAYS_MS, OrderDesk
 from bridge.journal_rows import CandleRow, InstanceState
 from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone, RunnerLink
 from workbench.errors import ExchangeError, UsageError
@@ -110,11 +112,50 @@ class Driver:
             last_ms=self.book.row.last_candle_ms,
             on_price=self._saw_price,
         )
-        async for candle in candles.follow():
-            late = self._is_late(candle, candles.sequence.market_ms)
-            await self._on_candle(candle, late=late)
-            if self._stop.is_set():
-                return  # a market that is ahead of us would always have a next candle
+        self._desk.open_until(self.book, self._frontier_ms())
+        async with aclosing(self._candles_and_news(candles)) as happenings:
+            async for candle in happenings:
+                if candle is None:
+                    await self._hear_news()
+                else:
+                    late = self._is_late(candle, candles.sequence.market_ms)
+                    await self._on_candle(candle, late=late)
+                if self._stop.is_set():
+                    return  # a market that is ahead of us would always have a next candle
+
+    async def _candles_and_news(self, candles: ClosedCandles) -> AsyncGenerator[CandleRow | None]:
+        """Yield each candle, and None whenever a resting order has traded or ended in between."""
+        following = candles.follow()
+        candle: asyncio.Future[CandleRow] = asyncio.ensure_future(anext(following))
+        news = asyncio.ensure_future(self.book.news.wait())
+        try:
+            while True:
+                either: set[asyncio.Future[Any]] = {candle, news}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if candle.done():
+                    yield candle.result()
+                    candle = asyncio.ensure_future(anext(following))
+                if news.done():
+                    yield None
+                    news = asyncio.ensure_future(self.book.news.wait())
+        except StopAsyncIteration:
+            return
+        finally:
+            news.cancel()
+            candle.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                await candle
+
+    async def _hear_news(self) -> None:
+        """React to what resting orders did since the last time."""
+        while self.book.news.is_set():
+            self.book.news.clear()
+            self.book.settled = False
+            await self._on_news()
+            self._settled()
+
+    async def _on_news(self) -> None:
+        """Do what a fill or an end of a resting order calls for."""
 
     async def _warm_up(self) -> None:
         _, loaded = await self._runner()
@@ -151,6 +192,10 @@ class Driver:
     async def _on_candle(self, candle: CandleRow, *, late: bool) -> None:
         self.book.settled = False
         name = self.book.row.name
+        await self._catch_up()
+        await self._hear_news()
+        self.book.settled = False
+        self.book.frontier_ms = ALWAYS_MS  # what is heard from here on comes after the decision
         self._books.ledger.end_candle(name)
         position = self._books.ledger.position_bytes(name, candle.close)
         answer = await self._ask_runner(candle, position)
@@ -159,9 +204,25 @@ class Driver:
         step = core.decide(self.book.row, account, candle, answer, late=late, in_doubt=in_doubt)
         crash("before_journal")
         self._commit(step)
+        self._desk.open_until(self.book, self._frontier_ms())
         if step.ticket is not None:
             await self._desk.carry_out(self.book, step.ticket)
+        await self._hear_news()
         self._settled()
+
+    async def _catch_up(self) -> None:
+        """Know what resting orders traded up to this close; without an answer go on with what was heard."""
+        for failures in range(1, 4):
+            if await self._desk.catch_up(self.book):
+                return
+            await self._clock.sleep(back_off(failures))
+
+    def _frontier_ms(self) -> int:
+        """Return when the candle closes that is to be decided next; 0 where none will be."""
+        row = self.book.row
+        if row.state is not InstanceState.RUNNING:
+            return 0
+        return self._timeframe.next(self._timeframe.next(row.last_candle_ms))
 
     async def _ask_runner(self, candle: CandleRow, position: bytes) -> core.Answer:
         row, deaths = self.book.row, 0
@@ -208,15 +269,18 @@ class Driver:
         return link, loaded
 
     async def _end(self) -> None:
-        """Sell if the policy says so, then be STOPPED."""
+        """Take back what rests, sell if the policy says so, then be STOPPED."""
+        self._desk.open_until(self.book, 0)
+        self.book.settled = False
+        for ticket in self.book.resting:
+            await self._desk.withdraw(self.book, ticket)
         if self.book.row.stop_policy == "flatten":
             account = self._books.ledger.account(self.book.row.name)
             step = core.flatten(self.book.row, account)
-            self.book.settled = False
             self._commit(step)
             if step.ticket is not None:
                 await self._desk.carry_out(self.book, step.ticket)
-            self._settled()
+        self._settled()
         if self.book.row.state is InstanceState.STOPPING:  # a fill that cannot be booked faults it
             self._commit(core.ended(self.book.row))
 
@@ -227,6 +291,7 @@ class Driver:
 
     def _fault(self, reason: str) -> None:
         self.book.settled = True
+        self._desk.open_until(self.book, 0)  # no decision will come that they could wait for
         if self.book.row.state in (InstanceState.STARTING, InstanceState.RUNNING):
             self._commit(core.faulted(self.book.row, reason))
 

@@ -21,6 +21,11 @@ def client_order_id(tag: str, seq: int, attempt: int) -> str:
     return made
 
 
+def list_id(first: str) -> str:
+    """Return the id of a list of orders, from that of its first one; no order has such an id."""
+    return f"{first}-l"
+
+
 def parse(text: str) -> tuple[str, int, int] | None:
     """Return (tag, seq, attempt) of an id of ours, or None for a foreign one."""
     match = _PATTERN.fullmatch(text)

@@ -247,7 +247,7 @@ class Service:
     def _demand_budget(self, capital_e8: int, quote: str) -> None:
         free_e8 = self.balances.get(quote, Balance(0, 0)).free_e8
         owned_e8 = sum(
-            self.books.ledger.account(book.row.name).cash_e8
+            self.books.ledger.account(book.row.name).cash_e8 - book.locked_quote_e8
             for book in self.books.by_name.values()
             if book.row.state not in ENDED and book.instrument.quote == quote
         )

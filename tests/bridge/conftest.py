@@ -11,7 +11,7 @@ import pytest
 from tests.bridge.stage import Market, Stage
 from tests.conftest import shared_path
 
-ACCOUNTS = 12
+ACCOUNTS = 24
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +28,13 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 @pytest.fixture(scope="session")
 def _next_account() -> Iterator[int]:
     return itertools.count()
+
+
+@pytest.fixture
+def keys(market: Market, _next_account: Iterator[int]) -> dict[str, str]:
+    """Return an account of the market that nobody else uses."""
+    found: dict[str, str] = market.told["accounts"][next(_next_account)]
+    return found
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,8 +12,11 @@ from bridge.exchanges.base import (
     Doubt,
     Kline,
     MarketOrder,
+    OrderKind,
+    OrderPair,
     OrderReport,
     Refused,
+    RestingOrder,
     Side,
     StreamBroken,
     TradeReport,
@@ -49,7 +52,9 @@ class JumpingClock:
 
 @dataclass
 class MemoryExchange:
-    """Fills every market order at 100; `plan` names what happens to the next sends.
+    """Fills every market order at 100, lets others rest until `trade` or a cancel ends them.
+
+    `plan` names what happens to the next orders and cancels, in their order.
 
     "" is filled; drop_before and drop_after lose it or its reply; refuse is a clear no.
     """
@@ -63,6 +68,89 @@ class MemoryExchange:
     frames: list[Kline | StreamBroken] = field(default_factory=list)
     history: list[Kline] = field(default_factory=list)
     resyncs: int = 0
+    resting: dict[str, RestingOrder] = field(default_factory=dict)  # all that were ever accepted
+    reports: dict[str, OrderReport] = field(default_factory=dict)  # as they stand, trades included
+    partner: dict[str, str] = field(default_factory=dict)
+    cancels: list[str] = field(default_factory=list)
+
+    async def send_resting_order(self, order: RestingOrder) -> OrderReport:
+        """Let the order rest, or do what the plan says."""
+        self._happen(lambda: self._accept(order))
+        return self.reports[order.client_order_id]
+
+    async def send_pair(self, pair: OrderPair) -> tuple[OrderReport, ...]:
+        """Let both orders rest, or do what the plan says."""
+        both = (pair.stop, pair.gain)
+        self._happen(lambda: [self._accept(order) for order in both])
+        names = [order.client_order_id for order in both]
+        self.partner |= dict(zip(names, reversed(names), strict=True))
+        return tuple(self.reports[name] for name in names)
+
+    async def cancel_order(self, symbol: str, client_order_id: str) -> tuple[OrderReport, ...]:
+        """End the order and its partner, or do what the plan says; -2011 where it has ended."""
+        self.cancels.append(client_order_id)
+        names = [client_order_id, self.partner.get(client_order_id, "")]
+        standing = [one for one in names if one in self.reports and not self.reports[one].final]
+        self._happen(lambda: self._end(standing, "CANCELED"))
+        if not standing:
+            raise Refused(-2011, "Unknown order sent.")
+        return tuple(replace(self.reports[name], trades=()) for name in standing)
+
+    async def open_orders(self, symbol: str) -> tuple[OrderReport, ...]:
+        """Return what stands."""
+        if self.silent_questions:
+            self.silent_questions -= 1
+            raise Unanswered("silence")
+        return tuple(replace(one, trades=()) for one in self.reports.values() if not one.final)
+
+    def trade(self, name: str, quantity_e8: int, price_e8: int, market_ms: int) -> OrderReport:
+        """Let a resting order trade, fee 10 bps of what is received; its partner ends."""
+        order, before = self.resting[name], self.reports[name]
+        bought = order.side is Side.BUY
+        received_e8 = quantity_e8 if bought else quantity_e8 * price_e8 // SCALE
+        trade = TradeReport(
+            symbol=order.symbol,
+            trade_id=10_000 + sum(len(one.trades) for one in self.reports.values()),
+            order_id=before.order_id,
+            price_e8=price_e8,
+            quantity_e8=quantity_e8,
+            commission_e8=received_e8 // 1000,
+            commission_asset="BTC" if bought else "USDT",
+            market_ms=market_ms,
+            is_maker=order.kind in (OrderKind.LIMIT, OrderKind.LIMIT_MAKER),
+        )
+        executed_e8 = before.executed_e8 + quantity_e8
+        self.reports[name] = replace(
+            before,
+            status="FILLED" if executed_e8 == order.quantity_e8 else "PARTIALLY_FILLED",
+            executed_e8=executed_e8,
+            market_ms=market_ms,
+            trades=(*before.trades, trade),
+        )
+        self._end([self.partner.get(name, "")], "EXPIRED")
+        return self.reports[name]
+
+    def _happen(self, work: Callable[[], object]) -> None:
+        what = self.plan.pop(0) if self.plan else ""
+        if what == "refuse":
+            raise Refused(self.refusal, "no")
+        if what != "drop_before":
+            work()
+        if what:
+            raise Doubt(what)
+
+    def _accept(self, order: RestingOrder) -> None:
+        name = order.client_order_id
+        assert name not in self.resting, "an id was used twice"
+        self.resting[name] = order
+        self.reports[name] = OrderReport(
+            name, 5_000 + len(self.resting), order.symbol, order.side, "NEW", 0, 5_000, ()
+        )
+
+    def _end(self, names: list[str], status: str) -> None:
+        for name in names:
+            if name in self.reports and not self.reports[name].final:
+                self.reports[name] = replace(self.reports[name], status=status)
 
     async def send_market_order(self, order: MarketOrder) -> OrderReport:
         """Apply the order, or do what the plan says."""
@@ -80,6 +168,8 @@ class MemoryExchange:
         if self.silent_questions:
             self.silent_questions -= 1
             raise Unanswered("silence")
+        if client_order_id in self.reports:
+            return replace(self.reports[client_order_id], trades=())
         for order in self.accepted:
             if order.client_order_id == client_order_id:
                 return replace(self.report(order), trades=())
@@ -87,7 +177,10 @@ class MemoryExchange:
         return None
 
     async def trades_of(self, symbol: str, order_id: int) -> tuple[TradeReport, ...]:
-        """Return the one trade of an order."""
+        """Return the trades of an order."""
+        for report in self.reports.values():
+            if report.order_id == order_id:
+                return report.trades
         return self.report(self.accepted[order_id - 1]).trades
 
     async def resync_clock(self) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bridge.exchanges.base import Side
 from bridge.gateway.books import Books
-from bridge.gateway.desk import OrderDesk, order_of
+from bridge.gateway.desk import OrderDesk
+from bridge.gateway.tickets import order_of
 from bridge.journal_rows import DecisionRow, InstanceState, Ticket, TicketStatus
 from bridge.reconcile import Inquiry, Truth
 from tests.bridge.doubles import (
@@ -41,7 +42,8 @@ class Bench:
         decision = DecisionRow(
             "one", one.seq, 0, "bar", 1.0, True, one.side, 1000.0, 1000.0, 0.0, False, "", b"", ""
         )
-        self.journal.write(self.clock.wall_ms(), [one, decision])
+        self.book.row = replace(self.book.row, seq=one.seq)
+        self.journal.write(self.clock.wall_ms(), [self.book.row, one, decision])
         self.book.tickets[one.client_order_id] = one
         return one
 
