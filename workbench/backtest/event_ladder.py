@@ -144,15 +144,16 @@ class EventLadder:
     def book(self, one: Execution) -> None:
         """Take in a fill of a rung's order; its opposite is placed where the market stands next."""
         order = self._sending or self._ladder.order_of(one.order_id)
-        assert one.lots * self._rules.step_e8 == order.quantity_e8
+        quantity_e8 = one.lots * self._rules.step_e8
+        assert quantity_e8 == order.quantity_e8
         self._booked(one, order.signal_index)
         bought = one.side is Side.BUY
-        kept_e8 = one.lots * self._rules.step_e8 if bought else 0
+        kept_e8 = quantity_e8 if bought else 0
         if bought and one.commission_asset == self._rules.base:
             kept_e8 -= one.commission_e8
         quote_e8, base_e8 = self._spoken()
-        opposite = self._ladder.filled_whole(
-            order.rung, kept_e8, spoken_quote_e8=quote_e8, spoken_base_e8=base_e8
+        opposite = self._ladder.has_filled(
+            order.rung, quantity_e8, kept_e8, spoken_quote_e8=quote_e8, spoken_base_e8=base_e8
         )
         if opposite is not None:
             self._turned.append(opposite)

@@ -3,6 +3,10 @@
 The same compiled rules as the kernel's (`core.ladder`) decide what rests and what is reserved, on
 the instance's own account record; whoever holds this carries the orders to an exchange and tells
 of their fills. Exchange filters always: ticks, lots and amounts at 1e-8.
+
+A part of an order that fills gives back its part of what was reserved; the opposite order is called
+for when all of it has filled. `record` is all that there is to know: a process that dies is followed
+by one that goes on from it.
 """
 
 from __future__ import annotations
@@ -13,8 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.core.account import COSTS
+from workbench.core.costs import SCALE
 from workbench.core.ladder import (
     LADDER,
+    OFF,
     RESTING,
     WAITING,
     clear_ladder,
@@ -60,6 +66,31 @@ class RestingLadder:
             self._costs[name] = getattr(rules, name)
         self._ladder = np.zeros(1, LADDER).view(np.recarray)
         clear_ladder(self._ladder[0])
+
+    @property
+    def record(self) -> bytes:
+        """Return the LADDER record with everything that must survive."""
+        return self._ladder.tobytes()
+
+    def restore(self, record: bytes) -> None:
+        """Go on from a `record`; reserve again what its orders had reserved.
+
+        Raises UsageError for the record of another layout.
+        """
+        if len(record) != LADDER.itemsize:
+            raise UsageError(
+                f"the ladder has {len(record)} bytes, its dtype {LADDER.itemsize}: another version "
+                "wrote it; stop the instance and start it anew"
+            )
+        self._ladder = np.frombuffer(bytearray(record), LADDER).view(np.recarray)
+        account = self._account
+        for side, name in ((Side.BUY, "cash_locked"), (Side.SELL, "base_locked")):
+            locked_e8 = sum(
+                int(self._rung(order.rung)["locked_e8"])
+                for order in self.resting().values()
+                if order.side is side
+            )
+            account[f"{name}_e8"], account[name] = locked_e8, locked_e8 / SCALE
 
     @property
     def filled(self) -> int:
@@ -130,11 +161,15 @@ class RestingLadder:
         """Note the number under which a rung's order rests."""
         self._ladder["rungs"][0]["order_id"][rung] = order_id
 
+    def resting(self) -> dict[int, RungOrder]:
+        """Return what is left of every order that rests, by its number."""
+        rungs = self._ladder["rungs"][0][: int(self._ladder["n"][0])]
+        found = np.flatnonzero(rungs["status"] == RESTING).tolist()
+        return {int(rungs["order_id"][rung]): self._order(rung) for rung in found}
+
     def order_of(self, order_id: int) -> RungOrder:
         """Return the order that rests under a number; a rung's place changes with each ladder."""
-        rungs = self._ladder["rungs"][0][: int(self._ladder["n"][0])]
-        (rung,) = np.flatnonzero((rungs["order_id"] == order_id) & (rungs["status"] == RESTING))
-        return self._order(int(rung))
+        return self.resting()[order_id]
 
     def orders_up_to(self, side: Side, ticks: int) -> list[tuple[int, RungOrder]]:
         """Return (number, order) of what rests where an order of that side, so far, would meet it."""
@@ -148,18 +183,27 @@ class RestingLadder:
                 found.append((int(one["order_id"]), self._order(rung)))
         return found
 
-    def filled_whole(
-        self, rung: int, kept_e8: int, *, spoken_quote_e8: int = 0, spoken_base_e8: int = 0
+    def has_filled(
+        self,
+        rung: int,
+        quantity_e8: int,
+        kept_e8: int,
+        *,
+        spoken_quote_e8: int = 0,
+        spoken_base_e8: int = 0,
     ) -> RungOrder | None:
-        """Tell that a rung's order has filled; return the opposite one to be sent, None for none.
+        """Tell that so much of a rung's order has filled; return the opposite one to be sent, None for none.
 
         `kept_e8` is the base that a buy brought after its commission, 0 for a sale; what is `spoken`
         for, a market order that waits for this open will take.
         """
-        ladder, account = self._ladder[0], self._account[0]
+        one, ladder, account = self._rung(rung), self._ladder[0], self._account[0]
+        self._give_back(one, quantity_e8 // self._rules.step_e8)
+        one["kept_e8"] = one["kept_e8"] + kept_e8 if order_side(one) > 0 else 0
+        if one["lots"]:
+            return None
         take_down(ladder, rung, account)
-        self._ladder["rungs"][0]["kept_e8"][rung] = kept_e8
-        self._ladder["rungs"][0]["order_id"][rung] = 0
+        one["order_id"] = 0
         self._ladder["spoken_quote_e8"], self._ladder["spoken_base_e8"] = (
             spoken_quote_e8,
             spoken_base_e8,
@@ -167,6 +211,28 @@ class RestingLadder:
         rests = turn(ladder, rung, account, self._costs[0])
         self._ladder["spoken_quote_e8"] = self._ladder["spoken_base_e8"] = 0
         return self._order(rung) if rests else None
+
+    def has_ended(self, order_id: int) -> None:
+        """Tell that an order ended before it was filled; its rung is off until another revision."""
+        rung = self.order_of(order_id).rung
+        take_down(self._ladder[0], rung, self._account[0])
+        self._rung(rung)["order_id"] = 0
+        self._rung(rung)["status"] = OFF
+        self._ladder["refused"] += 1
+
+    def _give_back(self, one: np.void, lots: int) -> None:
+        """Unlock what a part of an order had reserved."""
+        buys = order_side(one) > 0
+        name = "cash_locked" if buys else "base_locked"
+        part_e8 = lots * (int(one["ticks"]) * self._rules.unit_e8 if buys else self._rules.step_e8)
+        one["lots"] -= lots
+        one["locked_e8"] -= part_e8
+        self._account[f"{name}_e8"] -= part_e8
+        self._account[name] = self._account[f"{name}_e8"] / SCALE
+
+    def _rung(self, rung: int) -> np.void:
+        one: np.void = self._ladder["rungs"][0][rung]
+        return one
 
     def _order(self, rung: int) -> RungOrder:
         one = self._ladder["rungs"][0][rung]
