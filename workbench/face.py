@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from workbench.backtest import single
-from workbench.backtest.exits import ExitsForm
 from workbench.backtest.grids import Grid
 from workbench.backtest.market_model import AT_ONCE, MarketModel, OrderKind
 from workbench.backtest.results import BacktestResult, SweepResult
@@ -29,6 +28,7 @@ from workbench.backtest.study_result import StudyResult
 from workbench.backtest.sweep import sweep_params
 from workbench.data import load
 from workbench.errors import DataError, UsageError
+from workbench.execution.exits import ExitsForm
 from workbench.market.candles import Candles, opening_times, refuse_bad_records
 from workbench.market.timeframes import DAY_MS, TIMEFRAMES, Timeframe, parse_timeframe
 from workbench.strategies.spec import Axis, Number, Spec

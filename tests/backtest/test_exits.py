@@ -12,11 +12,11 @@ import pytest
 
 from tests.candle_builders import START_MS, candles_of_bars
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.exits import ExitsForm
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.errors import DataError, UsageError
+from workbench.execution.exits import ExitsForm
 from workbench.market.candles import Candles
 
 Bars = list[tuple[float, float, float, float]]

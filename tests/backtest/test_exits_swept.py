@@ -16,11 +16,11 @@ from tests.backtest.recorded_market import environment, record_market
 from tests.candle_builders import martingale
 from tests.conftest import shared_path
 from workbench.backtest.batches import Batch, run_batch
-from workbench.backtest.exits import exits_of
 from workbench.backtest.grids import Grid
 from workbench.backtest.setting import Costs
 from workbench.core.exits import UNIT_ATR, UNIT_NONE, UNIT_OFFSET, UNIT_PCT
 from workbench.errors import UsageError
+from workbench.execution.exits import exits_of
 from workbench.strategies import load
 
 MACD = load("macd")

@@ -8,11 +8,11 @@ import pytest
 
 from tests.candle_builders import candles_of
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.exits import ExitsForm
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs, Guards
 from workbench.backtest.single import backtest
 from workbench.errors import UsageError
+from workbench.execution.exits import ExitsForm
 
 
 def run(

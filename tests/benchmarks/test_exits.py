@@ -15,10 +15,11 @@ import pytest
 
 from tests.benchmarks.plain_macd import plain_macd
 from tests.candle_builders import martingale
-from workbench.backtest.exits import exits_of, joined
+from workbench.backtest.exits import joined
 from workbench.backtest.kernels import Run, kernel
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import run_of, sweep_params, warm_starts
+from workbench.execution.exits import exits_of
 from workbench.market.candles import Candles
 from workbench.strategies import load
 from workbench.strategies.spec import Axis

@@ -14,11 +14,11 @@ import pytest
 import workbench as wb
 from tests.candle_builders import martingale
 from tests.conftest import shared_path
-from workbench.backtest.exits import exits_of
 from workbench.backtest.kernels import kernel
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.backtest.sweep import run_of, warm_starts
+from workbench.execution.exits import exits_of
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Spec
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from workbench.backtest.event_instance import EventInstance
 from workbench.backtest.event_market import EventMarket
-from workbench.backtest.exits import ExitsForm, exits_of
 from workbench.backtest.market_model import AT_ONCE, MarketModel
 from workbench.backtest.overlay import first_record
 from workbench.backtest.results import BacktestResult, equity_frame, fills_frame, reasons_for
@@ -24,6 +23,7 @@ from workbench.backtest.single import warm_up_notes
 from workbench.core.account import FILL
 from workbench.core.costs import SCALE
 from workbench.errors import UsageError
+from workbench.execution.exits import ExitsForm, exits_of
 from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument
 from workbench.strategies.spec import Number, Spec

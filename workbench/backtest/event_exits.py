@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from workbench.backtest.event_market import ACCOUNT, EventMarket
-from workbench.backtest.exits import is_any
 from workbench.backtest.market_model import AT_ONCE
 from workbench.backtest.overlay import Overlay
 from workbench.core.account import limit_sell_is_refused, sell_is_refused
@@ -30,6 +29,7 @@ from workbench.core.exits import (
 )
 from workbench.core.records import INTENT, empty_intent
 from workbench.errors import UsageError
+from workbench.execution.exits import is_any
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, Side
 from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument

@@ -18,7 +18,6 @@ from workbench.backtest.event_guards import EventGuards
 from workbench.backtest.event_ladder import EventLadder
 from workbench.backtest.event_ladder_exits import ProtectedLadder
 from workbench.backtest.event_market import ACCOUNT, EventMarket
-from workbench.backtest.exits import no_exits
 from workbench.backtest.market_model import AT_ONCE, legs_after, worst_price
 from workbench.backtest.overlay import overlay_of
 from workbench.backtest.scratch import EQUITY
@@ -26,6 +25,7 @@ from workbench.backtest.sweep import warm_starts
 from workbench.core.costs import SCALE
 from workbench.core.intents import ERROR_GUARDED, ERROR_RANGE, REASONS
 from workbench.errors import UsageError
+from workbench.execution.exits import no_exits
 from workbench.execution.instance import (
     Decider,
     target_beside_exits,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.backtest.exits import ExitsForm, exit_axes, joined, no_exits, parted, set_exit
+from workbench.backtest.exits import joined, parted, set_exit
 from workbench.backtest.kernels import kernel
 from workbench.errors import UsageError
+from workbench.execution.exits import ExitsForm, exit_axes, no_exits
 from workbench.strategies.spec import MAX_COMBINATIONS, Axis, Spec
 
 EXIT = "exits."  # before the name of an axis that belongs to the exits

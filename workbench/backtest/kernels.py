@@ -27,9 +27,9 @@ import numba
 import numpy as np
 
 import workbench.core
-from workbench.backtest.exits import is_any
 from workbench.backtest.overlay import Overlay
 from workbench.core.intents import ERROR_EXITS, ERROR_LADDER
+from workbench.execution.exits import is_any
 from workbench.home import home
 from workbench.strategies.spec import Spec
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.backtest.exits import columns_of, no_exits, said
+from workbench.backtest.exits import columns_of
 from workbench.backtest.setting import Costs, holding_curve, plain, window_days
 from workbench.core.curve import MIN_SAMPLES_TO_CORRELATE
 from workbench.core.exits import (
@@ -25,6 +25,7 @@ from workbench.core.exits import (
 from workbench.core.intents import ERROR_NONE, REASONS
 from workbench.core.statistics import MIN_DAYS_TO_ANNUALISE
 from workbench.errors import UsageError
+from workbench.execution.exits import no_exits, said
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
 

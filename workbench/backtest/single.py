@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from workbench.backtest.exits import ExitsForm, exits_of
 from workbench.backtest.kernels import kernel
 from workbench.backtest.overlay import first_record
 from workbench.backtest.results import (
@@ -26,6 +25,7 @@ from workbench.core.account import FILL
 from workbench.core.costs import SCALE
 from workbench.core.intents import ERROR_NONE, ERROR_RANGE
 from workbench.errors import UsageError
+from workbench.execution.exits import ExitsForm, exits_of
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
 

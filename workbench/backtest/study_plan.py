@@ -9,11 +9,12 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
-from workbench.backtest.exits import ExitsForm, all_exits, joined
+from workbench.backtest.exits import joined
 from workbench.backtest.grids import Grid, valid_mask
 from workbench.backtest.setting import Costs
 from workbench.data.times import When, iso, window_ms
 from workbench.errors import UsageError
+from workbench.execution.exits import ExitsForm, all_exits
 from workbench.market.timeframes import DAY_MS, parse_timeframe
 from workbench.strategies.spec import Axis, Number, Spec
 

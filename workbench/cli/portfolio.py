@@ -12,8 +12,8 @@ from workbench.cli import options
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from workbench.backtest.exits import ExitsForm
     from workbench.backtest.portfolio import Part
+    from workbench.execution.exits import ExitsForm
     from workbench.portfolios import Portfolio
 
 _TOP = {"cash", "start", "end", "costs", "market", "caps", "instances"}
