@@ -154,17 +154,24 @@ def enter(plan, exits, price, bought, held, range_):
 @njit(nogil=True, forceinline=True)
 def set_levels(plan, intent, costs):
     """Put in force what the overlay and the intent say; on the tick where the exchange wants it."""
-    fixed = intent.stop if intent.stop > 0.0 else plan.stop
     trail = plan.highest * plan.keep - plan.distance
+    plan.stop_now, plan.take_profit_now, plan.trails = levels_now(
+        plan.stop, plan.take_profit, trail, plan.highest, intent, costs
+    )
+
+
+@njit(nogil=True, forceinline=True)
+def levels_now(stop, take_profit, trail, highest, intent, costs):
+    """Return (stop, take-profit, whether that stop is the trailing one) of overlay and intent."""
+    fixed = intent.stop if intent.stop > 0.0 else stop
     if intent.trail > 0.0:
-        trail = plan.highest - intent.trail
-    take_profit = intent.take_profit if intent.take_profit > 0.0 else plan.take_profit
+        trail = highest - intent.trail
+    take_profit = intent.take_profit if intent.take_profit > 0.0 else take_profit
     stop = max(fixed, trail)
     if costs.exact:
         stop = floor_to_tick(stop, costs.tick_e8)
         take_profit = ceil_to_tick(take_profit, costs.tick_e8)
-    plan.stop_now, plan.take_profit_now = stop, take_profit
-    plan.trails = trail > fixed * (1.0 + TIE)
+    return stop, take_profit, trail > fixed * (1.0 + TIE)
 
 
 @njit(nogil=True)

@@ -68,27 +68,27 @@ def make_ladder_walk(name, protected):
 
     @njit(nogil=True)
     @named(name)
-    def meet(ladder, trip, account, costs, level, where, t, fill, fills):
+    def meet(ladder, trip, account, costs, level, where, t, fill, sheet):
         """Fill every rung that a price has passed, and sell out where it reaches an exit."""
         while buys_next(ladder, trip, account, costs, level):
             j = ladder.buys[ladder.n_buys - 1]
-            fill_own(ladder, trip, j, account, costs, t, fill, fills)
+            fill_own(ladder, trip, j, account, costs, t, fill, sheet)
         if protected and account.is_open and level <= trip.plan.stop_now:
             reason, price = first_exit(ladder, trip.plan, costs, level, where)
             if where == BEFORE_ORDER:
                 withdraw(ladder, account)
             else:
-                _leave(ladder, trip, account, costs, reason, price, t, fill, fills)
+                _leave(ladder, trip, account, costs, reason, price, t, fill, sheet)
             return
         while sells_next(ladder, trip, account, costs, level):
             j = ladder.sells[ladder.n_sells - 1]
-            fill_own(ladder, trip, j, account, costs, t, fill, fills)
+            fill_own(ladder, trip, j, account, costs, t, fill, sheet)
         if protected and account.is_open and _passed(level - trip.plan.take_profit_now, costs):
             price = trip.plan.take_profit_now
             if where == BEFORE_ORDER:
                 withdraw(ladder, account)
             else:
-                _leave(ladder, trip, account, costs, REASON_TAKE_PROFIT, price, t, fill, fills)
+                _leave(ladder, trip, account, costs, REASON_TAKE_PROFIT, price, t, fill, sheet)
         ladder.at = level
 
     @njit(nogil=True, forceinline=True)
@@ -109,34 +109,34 @@ def make_ladder_walk(name, protected):
 
     @njit(nogil=True)
     @named(name)
-    def at_the_open(ladder, trip, order, account, costs, opening, t, fill, fills):
+    def at_the_open(ladder, trip, order, account, costs, opening, t, fill, sheet):
         """Fill what the open has passed; what a market order takes there no opposite may reserve."""
         if order.side > 0:
             ladder.spoken_quote, ladder.spoken_quote_e8 = order.quote, order.quote_e8
         elif order.side < 0:
             ladder.spoken_base, ladder.spoken_base_e8 = order.quantity, order.lots * costs.step_e8
-        meet(ladder, trip, account, costs, opening, BEFORE_ORDER, t, fill, fills)
+        meet(ladder, trip, account, costs, opening, BEFORE_ORDER, t, fill, sheet)
         ladder.spoken_quote = ladder.spoken_base = 0.0
         ladder.spoken_quote_e8 = ladder.spoken_base_e8 = 0
 
     @njit(nogil=True)
     @named(name)
-    def in_the_candle(ladder, trip, account, costs, candle, t, fill, fills):
+    def in_the_candle(ladder, trip, account, costs, candle, t, fill, sheet):
         """Place what waits at the open, then follow the candle to its close."""
         ladder.at = candle.open
         if protected:
             if account.is_open and account.bars_held >= trip.plan.bars_now:
-                _leave(ladder, trip, account, costs, REASON_TIME, candle.open, t, fill, fills)
-            meet(ladder, trip, account, costs, candle.open, AT_OPEN, t, fill, fills)
+                _leave(ladder, trip, account, costs, REASON_TIME, candle.open, t, fill, sheet)
+            meet(ladder, trip, account, costs, candle.open, AT_OPEN, t, fill, sheet)
         if ladder.waiting > 0:
-            place_waiting(ladder, trip, account, costs, candle.open, t, fill, fills)
-        meet(ladder, trip, account, costs, candle.low, WITHIN, t, fill, fills)
-        meet(ladder, trip, account, costs, candle.high, WITHIN, t, fill, fills)
-        meet(ladder, trip, account, costs, candle.close, WITHIN, t, fill, fills)
+            place_waiting(ladder, trip, account, costs, candle.open, t, fill, sheet)
+        meet(ladder, trip, account, costs, candle.low, WITHIN, t, fill, sheet)
+        meet(ladder, trip, account, costs, candle.high, WITHIN, t, fill, sheet)
+        meet(ladder, trip, account, costs, candle.close, WITHIN, t, fill, sheet)
 
     @njit(nogil=True)
     @named(name)
-    def place_waiting(ladder, trip, account, costs, opening, t, fill, fills):
+    def place_waiting(ladder, trip, account, costs, opening, t, fill, sheet):
         """Place every rung that waits, in the ladder's order, at this open."""
         ask = worsened_buy(opening, costs.slippage_bps)
         bid = worsened_sell(opening, costs.slippage_bps)
@@ -150,20 +150,20 @@ def make_ladder_walk(name, protected):
             if rung.status != WAITING or not rest(ladder, j, account, costs):
                 continue
             if order_side(rung) > 0 and rung.limit >= ask:
-                _fill(ladder, trip, j, account, costs, ask, ask_ticks, t, fill, fills)
+                _fill(ladder, trip, j, account, costs, ask, ask_ticks, t, fill, sheet)
             elif order_side(rung) < 0 and rung.limit <= bid:
-                _fill(ladder, trip, j, account, costs, bid, bid_ticks, t, fill, fills)
+                _fill(ladder, trip, j, account, costs, bid, bid_ticks, t, fill, sheet)
 
     @njit(nogil=True, forceinline=True)
     @named(name)
-    def fill_own(ladder, trip, j, account, costs, t, fill, fills):
+    def fill_own(ladder, trip, j, account, costs, t, fill, sheet):
         rung = ladder.rungs[j]
         ladder.at = rung.limit
-        _fill(ladder, trip, j, account, costs, rung.limit, rung.ticks, t, fill, fills)
+        _fill(ladder, trip, j, account, costs, rung.limit, rung.ticks, t, fill, sheet)
 
     @njit(nogil=True)
     @named(name)
-    def _fill(ladder, trip, j, account, costs, price, ticks, t, fill, fills):
+    def _fill(ladder, trip, j, account, costs, price, ticks, t, fill, sheet):
         """Book rung j's order at a price, and rest its opposite."""
         rung = ladder.rungs[j]
         held, buys = account.quantity, order_side(rung) > 0
@@ -173,7 +173,7 @@ def make_ladder_walk(name, protected):
         else:
             _sell(rung, account, costs, price, ticks, fill)
         fill.index, fill.signal_index = t, rung.signal_index
-        count_fill(trip.tally, account, fill, fills)
+        count_fill(trip.tally, account, fill, sheet)
         turn(ladder, j, account, costs)
         if protected and buys:
             got = account.quantity - held
@@ -210,14 +210,14 @@ def first_exit(ladder, plan, costs, level, where):
 
 
 @njit(nogil=True)
-def _leave(ladder, trip, account, costs, reason, price, t, fill, fills):
+def _leave(ladder, trip, account, costs, reason, price, t, fill, sheet):
     """Take the ladder back and sell the whole position."""
     withdraw(ladder, account)
     if sell_out(trip.plan, account, costs, reason, price, fill) == REFUSED:
         trip.tally.refused += 1
         return
     fill.index = fill.signal_index = t
-    count_fill(trip.tally, account, fill, fills)
+    count_fill(trip.tally, account, fill, sheet)
     fill.reason = 0
 
 

@@ -23,6 +23,7 @@ from workbench.core.account import (
     sell_is_refused,
     sell_is_too_small,
 )
+from workbench.core.stack import copy_record, nth_record
 
 ORDER = np.dtype(
     [
@@ -40,6 +41,7 @@ ORDER = np.dtype(
 TALLY = np.dtype(
     [
         ("fills", "<i8"),
+        ("room", "<i8"),  # how many of them are kept
         ("trades", "<i8"),  # closed round trips
         ("wins", "<i8"),
         ("gained", "<f8"),
@@ -124,17 +126,10 @@ def fill_order(order, account, costs, price, fill):
 
 
 @njit(nogil=True, forceinline=True)
-def note_fill(tally, position, account, fill, fills):
-    """Keep a fill, show it to `decide`, count the round trip that it ends."""
-    count_fill(tally, account, fill, fills)
-    show_account(position, account)
-
-
-@njit(nogil=True, forceinline=True)
-def count_fill(tally, account, fill, fills):
-    """Keep a fill where `fills` still has a place for it, and count the round trip that it ends."""
-    if tally.fills < fills.shape[0]:
-        fills[tally.fills] = fill
+def count_fill(tally, account, fill, sheet):
+    """Keep a fill where its sheet still has room for it, and count the round trip that it ends."""
+    if tally.fills < tally.room:
+        copy_record(nth_record(sheet, tally.fills), fill)
     tally.fills += 1
     if fill.side < 0 and account.is_open == 0:
         tally.trades += 1

@@ -28,10 +28,12 @@ from numba import njit
 
 from workbench.core.account import open_account
 from workbench.core.exits import (
+    NEVER,
     PLAN,
     REFUSED,
     SOLD,
     enter,
+    levels_now,
     needs_range,
     set_levels,
     stand_down,
@@ -55,14 +57,14 @@ from workbench.core.ladder_fills import Trip, is_reached, make_ladder_walk
 from workbench.core.naming import named
 from workbench.core.orders import (
     TALLY,
+    count_fill,
     fill_order,
-    note_fill,
     show_account,
     size_order,
     tradable,
 )
 from workbench.core.records import INTENT, POSITION
-from workbench.core.stack import copy_record, local_record
+from workbench.core.stack import copy_record, first_record, local_record
 from workbench.core.statistics import growth_a_year, sharpe_ratio, sortino_ratio
 
 
@@ -91,22 +93,30 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         account, order, fill, ladder = book.account, book.order, book.fill, book.ladder
         state, position, intent = local_record(STATE), local_record(POSITION), local_record(INTENT)
         tally, plan = local_record(TALLY), local_record(PLAN)
+        guards, all_ranges, volatility = overlay.guards[0], overlay.ranges, overlay.volatility
+        sheet, scales = first_record(fills), volatility.shape[0] > 0
         copy_record(state, prepared)
         open_account(account, costs)
         position.cash = costs.cash
         order.side = 0
         fill.reason = 0
         tally.last_exit = -1
+        tally.room = fills.shape[0]
         last_target = 0.0
-        peak = last_sample = costs.cash
+        equity = cash = peak = last_sample = costs.cash
+        quantity = 0.0
         worst = 1.0
-        count = 0
+        count = is_open = opened = revision = 0
         total = squares = losses = 0.0
         held = guarded = ambiguous = buys_today = 0
         error = ERROR_NONE
         keep_equity = equities.shape[0] > 0
+        waits = moves = walks = False
+        buy_at, sell_at = -np.inf, np.inf
+        highest = stop = take_profit = keep = distance = stop_now = 0.0
+        take_profit_now = np.inf
+        due = NEVER
         ranges = -1
-        acts = False
         if ladders:
             clear_ladder(ladder)
         if protected:
@@ -115,71 +125,92 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                 ranges = np.searchsorted(overlay.periods, exits.atr_period)
 
         for t in range(warm, candles.shape[0]):
-            candle = candles[t]
+            now = np.uint64(t)
+            candle = candles[now]
             close = candle.close
             if t >= first:
+                acts = waits
+                if protected:
+                    acts |= (candle.low <= stop_now) | (candle.high >= take_profit_now) | (t >= due)
                 if ladders:
-                    acts = ladder.waiting > 0 or is_reached(ladder, candle)
-                    if (
-                        protected and ladder.revision != 0
-                    ):  # before, exits have the path to themselves
-                        acts = acts or within_reach(plan, candle, account.bars_held)
-                        acts = acts or order.side != 0
-                    acts = acts and tradable(candle)
-                    if acts:
-                        reach = overlay.ranges[ranges, t - 1] if ranges >= 0 and t > 0 else 0.0
-                        trip = Trip(tally, plan, exits, intent, reach)
-                        at_the_open(
-                            ladder, trip, order, account, costs, candle.open, t, fill, fills
+                    acts |= (candle.low <= buy_at) | (candle.high >= sell_at)
+                if acts and tradable(candle):
+                    account.bars_held = t - opened if is_open else 0
+                    if protected and moves:
+                        plan.highest = highest
+                        set_levels(plan, intent, costs)
+                    if ladders:
+                        walks = ladder.waiting > 0 or is_reached(ladder, candle)
+                        if protected and ladder.revision != 0:
+                            walks = True  # before, exits have the path to themselves
+                        if walks:
+                            reach = all_ranges[ranges, t - 1] if ranges >= 0 and t > 0 else 0.0
+                            trip = Trip(tally, plan, exits, intent, reach)
+                            at_the_open(
+                                ladder, trip, order, account, costs, candle.open, t, fill, sheet
+                            )
+                    if order.side != 0:
+                        before = account.quantity
+                        if fill_order(order, account, costs, candle.open, fill):
+                            fill.index, fill.signal_index = t, order.signal_index
+                            count_fill(tally, account, fill, sheet)
+                            if protected and fill.side > 0:
+                                buys_today += 1
+                                range_ = (
+                                    all_ranges[ranges, order.signal_index] if ranges >= 0 else 0.0
+                                )
+                                enter(
+                                    plan,
+                                    exits,
+                                    fill.price,
+                                    account.quantity - before,
+                                    before,
+                                    range_,
+                                )
+                                set_levels(plan, intent, costs)
+                            elif protected and account.is_open == 0:
+                                stand_down(plan)
+                        else:
+                            tally.refused += 1
+                        order.side = 0
+                        waits = False
+                    if ladders and walks:
+                        in_the_candle(ladder, trip, account, costs, candle, t, fill, sheet)
+                        position.ladder_filled = ladder.filled
+                    elif protected and within_reach(plan, candle, account.bars_held):
+                        begin = end = 0
+                        if overlay.offsets.shape[0] > 0:
+                            begin, end = overlay.offsets[t], overlay.offsets[t + 1]
+                        done, unclear = take_exit(
+                            plan, account, costs, candle, overlay.fine, begin, end, fill
                         )
-                if order.side != 0 and tradable(candle):
-                    before = account.quantity
-                    if fill_order(order, account, costs, candle.open, fill):
-                        fill.index, fill.signal_index = t, order.signal_index
-                        note_fill(tally, position, account, fill, fills)
-                        if protected and fill.side > 0:
-                            buys_today += 1
-                            range_ = (
-                                overlay.ranges[ranges, order.signal_index] if ranges >= 0 else 0.0
-                            )
-                            enter(
-                                plan, exits, fill.price, account.quantity - before, before, range_
-                            )
-                            set_levels(plan, intent, costs)
-                        elif protected and account.is_open == 0:
-                            stand_down(plan)
-                    else:
-                        tally.refused += 1
-                    order.side = 0
-                if ladders and acts:
-                    in_the_candle(ladder, trip, account, costs, candle, t, fill, fills)
+                        ambiguous += unclear
+                        if done == SOLD:
+                            fill.index = fill.signal_index = t
+                            count_fill(tally, account, fill, sheet)
+                            fill.reason = 0
+                        elif done == REFUSED:
+                            tally.refused += 1
                     show_account(position, account)
-                    position.ladder_filled = ladder.filled
-                elif (
-                    protected and within_reach(plan, candle, account.bars_held) and tradable(candle)
-                ):
-                    begin = end = 0
-                    if overlay.offsets.shape[0] > 0:
-                        begin, end = overlay.offsets[t], overlay.offsets[t + 1]
-                    done, unclear = take_exit(
-                        plan, account, costs, candle, overlay.fine, begin, end, fill
-                    )
-                    ambiguous += unclear
-                    if done == SOLD:
-                        fill.index = fill.signal_index = t
-                        note_fill(tally, position, account, fill, fills)
-                        fill.reason = 0
-                    elif done == REFUSED:
-                        tally.refused += 1
-                if account.is_open:
-                    held += 1
-                    account.bars_held += 1
-                equity = account.cash + account.quantity * close
+                    cash, quantity, is_open = account.cash, account.quantity, account.is_open
+                    opened = t - account.bars_held
+                    if protected:
+                        moves = is_open and plan.spent == 0
+                        highest, stop, take_profit = plan.highest, plan.stop, plan.take_profit
+                        keep, distance = plan.keep, plan.distance
+                        stop_now, take_profit_now = plan.stop_now, plan.take_profit_now
+                        due = opened + plan.bars_now
+                        position.exit_reason = plan.reason
+                    if ladders:
+                        buy_at = np.inf if ladder.waiting > 0 else ladder.nearest_buy
+                        sell_at = ladder.nearest_sell
+                held += is_open
+                equity = cash + quantity * close
                 if equity > peak:
                     peak = equity
                 elif equity < worst * peak:
                     worst = equity / peak
-                if samples[t]:
+                if samples[now]:
                     change = equity / last_sample - 1.0
                     last_sample = equity
                     buys_today = 0
@@ -188,63 +219,67 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                     squares += change * change
                     if change < 0.0:
                         losses += change * change
-                if keep_equity:
-                    equities[t - first].equity = equity
-                    equities[t - first].cash = account.cash
-                    equities[t - first].quantity = account.quantity
-            position.equity = account.cash + account.quantity * close
-            position.bars_held = account.bars_held
+            position.equity = equity
+            position.bars_held = t + 1 - opened if is_open else 0
             intent.target = np.nan
             intent.stop = intent.take_profit = intent.trail = 0.0
             intent.revision = intent.n_ladder = 0
-            if protected:
-                position.exit_reason = plan.reason
             decide(state, candle, position, params, intent)
             error = intent_error(intent)
             if not protected and asks_for_exits(intent):
                 error = ERROR_EXITS
-            if ladders and t >= first and intent.revision != ladder.revision:
+            if ladders and t >= first and intent.revision != revision:
                 if ladder_error(intent):
                     error = ERROR_RUNGS
-                elif protected and holds_back(overlay.guards[0]):
+                elif protected and holds_back(guards):
                     error = ERROR_GUARDED
-                elif protected and ranges >= 0 and np.isnan(overlay.ranges[ranges, t]):
+                elif protected and ranges >= 0 and np.isnan(all_ranges[ranges, t]):
                     error = ERROR_RANGE
                 else:
                     lay(ladder, intent, account, t)
+                    revision = ladder.revision
+                    buy_at = np.inf if ladder.waiting > 0 else ladder.nearest_buy
+                    sell_at = ladder.nearest_sell
                     position.ladder_filled = ladder.filled
             elif not ladders and asks_for_ladder(intent):
                 error = ERROR_LADDER
             if error != ERROR_NONE:
                 break
-            if protected and account.is_open and plan.spent == 0:
-                plan.highest = max(plan.highest, candle.high)
-                set_levels(plan, intent, costs)
+            if protected and moves:
+                highest = max(highest, candle.high)
+                stop_now, take_profit_now, _ = levels_now(
+                    stop, take_profit, highest * keep - distance, highest, intent, costs
+                )
             target = intent.target
-            if keep_equity and t >= first:
-                equities[t - first].target = target
-            if t >= first and target == target and target != last_target:
-                last_target = target
-                order.signal_index = t
-                if protected and overlay.volatility.shape[0] > 0:
-                    if np.isnan(overlay.volatility[t]) and target > 0.0:
-                        error = ERROR_RANGE
-                        break
-                    target = sized(target, overlay.guards[0], overlay.volatility[t])
-                if size_order(order, account, costs, target, close):
-                    tally.refused += 1
-                if protected and order.side > 0:
-                    if ranges >= 0 and np.isnan(overlay.ranges[ranges, t]):
-                        error = ERROR_RANGE
-                        break
-                    since = t - tally.last_exit if tally.last_exit >= 0 else -1
-                    guard = buy_guard(
-                        overlay.guards[0], position.equity, last_sample, peak, buys_today, since,
-                        tally.losses_in_a_row,
-                    )  # fmt: skip
-                    if guard != GUARD_NONE:
-                        guarded += 1
-                        order.side = 0
+            if t >= first:
+                if keep_equity:
+                    equities[t - first].equity = equity
+                    equities[t - first].cash = cash
+                    equities[t - first].quantity = quantity
+                    equities[t - first].target = target
+                if target < last_target or target > last_target:  # false for NaN: no opinion
+                    last_target = target
+                    order.signal_index = t
+                    if protected and scales:
+                        if np.isnan(volatility[t]) and target > 0.0:
+                            error = ERROR_RANGE
+                            break
+                        target = sized(target, guards, volatility[t])
+                    if size_order(order, account, costs, target, close):
+                        tally.refused += 1
+                    if protected and order.side > 0:
+                        if ranges >= 0 and np.isnan(all_ranges[ranges, t]):
+                            error = ERROR_RANGE
+                            break
+                        since = t - tally.last_exit if tally.last_exit >= 0 else -1
+                        guard = buy_guard(
+                            guards, equity, last_sample, peak, buys_today, since,
+                            tally.losses_in_a_row,
+                        )  # fmt: skip
+                        if guard != GUARD_NONE:
+                            guarded += 1
+                            order.side = 0
+                    waits = order.side != 0
 
         bars = candles.shape[0] - first
         final = account.cash + account.quantity * candles[candles.shape[0] - 1].close

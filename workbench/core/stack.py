@@ -38,3 +38,28 @@ def copy_record(typing_context, target, source):
         return context.get_dummy_value()
 
     return types.void(target, source), generate
+
+
+@intrinsic
+def first_record(typing_context, array):
+    """Return the first record of an array, to be read and written only where there is one.
+
+    A record is a bare address. An array is counted whenever a function hands it on, by instructions
+    that make both cores wait; so what is called at every fill gets the record.
+    """
+
+    def generate(context, builder, signature, arguments):
+        return context.make_array(array)(context, builder, arguments[0]).data
+
+    return array.dtype(array), generate
+
+
+@intrinsic
+def nth_record(typing_context, first, index):
+    """Return the record that lies `index` places after the first one of a contiguous array."""
+
+    def generate(context, builder, signature, arguments):
+        size = context.get_constant(types.intp, first.size)
+        return cgutils.pointer_add(builder, arguments[0], builder.mul(arguments[1], size))
+
+    return first(first, types.intp), generate
