@@ -7,6 +7,10 @@ around its price, worsened by the slippage and rounded to the tick against the t
 print of a candle is where the market waits in step pace, so that an order decided at the close of
 a candle fills at the next open. At the end of the tape it stands at the last close for ever.
 
+Between the prints of one candle the price passes everything that lies between, as in every backtest:
+the market stands at each stop on the way, so that a stop sells at its own price and not at the low.
+Over a gap between two candles, and between recorded trades, nothing was passed.
+
 An owner of resting orders may have to act between two prints, before anybody hears of a closed candle.
 So a candle can be played in two halves: `lead` lets what rests meet one print after the other, untold;
 when it has met the close, `tell` publishes the candle and quotes the next open. What rests meets that
@@ -93,15 +97,28 @@ class Replay:
             told.append(self._told())
         if not self.ended:
             told.append(self._told())
-        self._engine.quote_at(self.tape.symbol, self.last.price_e8, *self._quote())
+        price_e8 = self.last.price_e8
+        self._engine.quote_at(self.tape.symbol, price_e8, *self._quote(price_e8))
         return told
 
     def _meet(self, printed: Print) -> tuple[Report, ...]:
         symbol, now_ms = self.tape.symbol, printed.time_ms
         self.last, self.now_ms = printed, now_ms
+        opens = self.met == self.tape.first[self.candle]
+        on_the_way = () if opens or not self.tape.is_path else self._pass_stops(printed)
         self.met += 1
         filled = self._engine.walk(symbol, [printed.price_e8], printed.quantity_e8, now_ms)
-        return filled + self.stand()
+        return on_the_way + filled + self.stand()
+
+    def _pass_stops(self, printed: Print) -> tuple[Report, ...]:
+        """Let the price come past the stops between the last print and this one, one after the other."""
+        symbol, now_ms = self.tape.symbol, printed.time_ms
+        before_e8 = int(self.tape.price_e8[self.met - 1])
+        reports: tuple[Report, ...] = ()
+        for stop_e8 in self._engine.stops_between(symbol, before_e8, printed.price_e8):
+            reports += self._engine.walk(symbol, [stop_e8], printed.quantity_e8, now_ms)
+            reports += self._engine.stand_at(symbol, *self._quote(stop_e8), now_ms)
+        return reports
 
     def _told(self) -> Played:
         """Go on by one print, without any order."""
@@ -133,12 +150,13 @@ class Replay:
 
     def stand(self) -> tuple[Report, ...]:
         """Let the market stand around the last print."""
-        return self._engine.stand_at(self.tape.symbol, *self._quote(), self.now_ms)
+        quote = self._quote(self.last.price_e8)
+        return self._engine.stand_at(self.tape.symbol, *quote, self.now_ms)
 
-    def _quote(self) -> tuple[int, int, int]:
-        """Return bid and ask around the last print, in ticks, and the lots that stand there."""
+    def _quote(self, price_e8: int) -> tuple[int, int, int]:
+        """Return bid and ask around a price, in ticks, and the lots that stand there."""
         instrument = self._engine.instrument(self.tape.symbol)
-        price, tick = self.last.price_e8 / SCALE, instrument.tick_e8
+        price, tick = price_e8 / SCALE, instrument.tick_e8
         bid = max(1, ticks_below(worsened_sell(price, self._slippage_bps), tick))
         ask = max(bid, ticks_above(worsened_buy(price, self._slippage_bps), tick))
         volume_lots = int(self.tape.candle_volume_e8[self.candle]) // instrument.step_e8

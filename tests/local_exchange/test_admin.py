@@ -89,6 +89,31 @@ async def test_a_step_to_the_next_fill_lets_an_owner_act_between_two_prints(
         }
 
 
+@pytest.mark.parametrize("until", [{}, {"until": "fill"}])
+async def test_a_stop_sells_at_its_own_price_inside_a_candle_and_at_the_open_over_a_gap(
+    open_exchange: Opener, until: dict[str, str]
+) -> None:
+    """100 falls to 90 past stops at 97 and 95; then the next candle opens at 80, below one at 85."""
+    quiet = made_up()
+    for at, prices in enumerate([(100.0, 102, 90, 98), (80, 106, 79, 105), (105, 106, 99, 100)]):
+        for name, price in zip(("open", "high", "low", "close"), prices, strict=True):
+            quiet.records[name][FIRST + at] = price
+    candles = Candles(quiet.symbol, quiet.timeframe, np.copy(quiet.records), FIRST, quiet.source)
+    async with open_exchange(candles) as local:
+        await local.signed("POST", ORDER, BUY)
+        for stop in (95, 97, 85):
+            stops = f"symbol=BTCUSDT&side=SELL&type=STOP_LOSS&quantity=0.1&stopPrice={stop}"
+            assert (await local.signed("POST", ORDER, stops))[0] == 200
+        for _ in range(8):
+            await local.admin("POST", "/admin/advance", {"symbol": SYMBOL, **until})
+        told: Any = await truth(local)
+        sold = [(one["order_id"], one["price_ticks"]) for one in told["fills"]][1:]
+        assert sold == [
+            (number, sell_ticks(price, 1.0, 1_000_000))
+            for number, price in ((3, 97.0), (2, 95.0), (4, 80.0))
+        ]
+
+
 async def test_at_the_end_of_the_tape_the_market_stands_at_the_last_close(
     open_exchange: Opener,
 ) -> None:

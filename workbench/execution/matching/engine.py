@@ -185,6 +185,10 @@ class MatchingEngine:
             reports.extend(self._working.hear(symbol, price_e8, now_ms))
         return tuple(reports)
 
+    def stops_between(self, symbol: str, before_e8: int, after_e8: int) -> list[int]:
+        """Return the stops that a price passes on its way, each once, in the order in which it does."""
+        return self.floor.watches[symbol].passed(before_e8, after_e8)
+
     # -- orders
 
     def place(self, new: NewOrder, now_ms: int) -> OrderResult:

@@ -76,7 +76,10 @@ class Tape:
     """All prints of one symbol's candles, in order.
 
     Candle `i` holds the prints `first[i]` up to `first[i + 1]`; `ids` are their trade numbers.
+    `is_path` says that a price passes all prices between two prints of a candle.
     """
+
+    is_path = True
 
     def __init__(self, candles: Candles) -> None:
         if not len(candles.records):

@@ -31,6 +31,8 @@ class RecordedTrades:
 class TradesTape(Tape):
     """The prints of one symbol's recorded trades."""
 
+    is_path = False
+
     def __init__(self, symbol: str, timeframe: Timeframe, trades: RecordedTrades) -> None:
         _demand_order(symbol, trades)
         opened = np.array([timeframe.floor(int(at)) for at in trades.time_ms], dtype=np.int64)

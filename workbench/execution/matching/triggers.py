@@ -74,6 +74,17 @@ class Watches:
         """Return the trailing orders that follow the price now."""
         return [number for number, watch in self.waiting.items() if watch.tracks]
 
+    def passed(self, before_e8: int, after_e8: int) -> list[int]:
+        """Return the stops strictly between two prices that a way from one to the other meets."""
+        rises = after_e8 > before_e8
+        low_e8, high_e8 = sorted((before_e8, after_e8))
+        found = {
+            watch.stop_e8
+            for watch in self.waiting.values()
+            if not watch.bips and watch.above == rises and low_e8 < watch.stop_e8 < high_e8
+        }
+        return sorted(found, reverse=not rises)
+
     def heard(self, price_e8: int) -> list[int]:
         """Return the orders that a print triggers, in the order of arrival; they stay here."""
         return [number for number, watch in self.waiting.items() if watch.hears(price_e8)]
