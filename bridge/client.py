@@ -123,9 +123,14 @@ class BridgeClient:
         """Return decisions with seq above `after`."""
         return self._page(name, "decisions", after=after)
 
-    def settled(self, name: str, candle_ms: int, *, timeout_s: float = 10.0) -> Json:
-        """Return the instance once it has decided on that candle and its orders are settled, or at the timeout."""
-        query = urlencode({"candle_ms": candle_ms, "timeout_s": timeout_s})
+    def settled(
+        self, name: str, candle_ms: int, *, fills: int = 0, timeout_s: float = 10.0
+    ) -> Json:
+        """Return the instance once it has decided on that candle and its orders are settled, or at the timeout.
+
+        At least so many `fills` must be booked and answered, for whom knows that the market made them.
+        """
+        query = urlencode({"candle_ms": candle_ms, "timeout_s": timeout_s, "fills": fills})
         return self._get(f"/v1/instances/{quote(name, safe='')}/settled?{query}")
 
     def wait_until(self, name: str, states: set[str], *, timeout_s: float = 60.0) -> Json:

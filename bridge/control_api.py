@@ -120,8 +120,10 @@ def build(supervisor: Supervisor, *, token: str, port: int) -> Guard:
         return JSONResponse(await supervisor.page(name, "decisions", after, limit))
 
     @app.get("/v1/instances/{name}/settled")
-    async def settled(name: str, candle_ms: int, timeout_s: float = 10.0) -> JSONResponse:
-        return _answer(await supervisor.settled(name, candle_ms, timeout_s))
+    async def settled(
+        name: str, candle_ms: int, timeout_s: float = 10.0, fills: int = 0
+    ) -> JSONResponse:
+        return _answer(await supervisor.settled(name, candle_ms, timeout_s, fills))
 
     @app.get("/v1/events")
     async def events(request: Request, after: int = 0) -> StreamingResponse:

@@ -84,6 +84,18 @@ class JournalReader:
         )
         return [(row["seq"], _fill(row)) for row in rows]
 
+    def fills_of(self, client_order_id: str) -> list[FillRow]:
+        """Return the fills of one order in booking order."""
+        rows = self._db.execute(
+            "SELECT * FROM fills WHERE client_order_id = ? ORDER BY rowid", (client_order_id,)
+        )
+        return [_fill(row) for row in rows]
+
+    def fill_count(self, instance: str) -> int:
+        """Return how many fills an instance has booked."""
+        query = "SELECT count(*) FROM fills WHERE instance = ?"
+        return int(self._db.execute(query, (instance,)).fetchone()[0])
+
     def booked_e8(self, client_order_id: str) -> int:
         """Return how much of an order's quantity is booked."""
         query = "SELECT coalesce(sum(quantity_e8), 0) FROM fills WHERE client_order_id = ?"
@@ -177,7 +189,7 @@ def _ticket(row: sqlite3.Row) -> Ticket:
 
 def _fill(row: sqlite3.Row) -> FillRow:
     values = _without_leg(row)
-    del values["seq"]
+    values.pop("seq", None)
     values["side"] = Side(row["side"])
     values["is_maker"] = bool(row["is_maker"])
     return FillRow(**values)

@@ -1,8 +1,8 @@
 """A live run on the local exchange in step pace: the same window as a backtest, through every process.
 
 One instance trades through supervisor, gateway, runner and unmodified exchange client; the market
-moves on only when the instance has decided and its orders are settled. What the journal recorded
-comes back as parquet.
+moves on only when the instance has decided and its orders are settled, and stops where an order that
+rested has filled, until that is answered. What the journal recorded comes back as parquet.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.cli.export import export_instance
-from bridge.embedded import ACCOUNT, embedded_bridge
+from bridge.embedded import ACCOUNT, EmbeddedBridge, embedded_bridge
 from workbench import strategies
 from workbench.errors import ExchangeError
 from workbench.market.candles import Candles
@@ -61,16 +61,27 @@ def rehearse(
         )
         live.client.wait_until(INSTANCE, {"RUNNING"})
         for open_ms in times.tolist():
-            live.admin("POST", "/admin/advance", {"symbol": candles.symbol})
-            now = live.client.settled(INSTANCE, open_ms, timeout_s=30.0)
-            if now["state"] != "RUNNING" or now["last_candle_ms"] != open_ms or not now["settled"]:
-                raise ExchangeError(
-                    f"the instance is {now['state']} ({now['reason'] or 'no reason'}) and stands at "
-                    f"{_iso(now['last_candle_ms'] or 0)} when {_iso(open_ms)} has closed; see {home}"
-                )
+            _play(live, candles.symbol, open_ms, home)
             if tick:
                 tick(1)
         return export_instance(INSTANCE, out, state=home)
+
+
+def _play(live: EmbeddedBridge, symbol: str, open_ms: int, home: Path) -> None:
+    """Play one candle; wait wherever an order has filled, and for the decision at its close."""
+    opened, settled_ms = False, 0
+    while not opened:
+        step = live.admin("POST", "/admin/advance", {"symbol": symbol, "until": "fill"})
+        opened = bool(step["opened"])
+        settled_ms = open_ms if opened else 0
+        now = live.client.settled(INSTANCE, settled_ms, fills=int(step["fills"]), timeout_s=30.0)
+        stands_ms = now["last_candle_ms"] or 0
+        late = stands_ms != open_ms if opened else stands_ms >= open_ms
+        if now["state"] != "RUNNING" or late or not now["settled"]:
+            raise ExchangeError(
+                f"the instance is {now['state']} ({now['reason'] or 'no reason'}) and stands at "
+                f"{_iso(stands_ms)} when {_iso(open_ms)} {'has closed' if opened else 'trades'}; see {home}"
+            )
 
 
 def _iso(time_ms: int) -> str:

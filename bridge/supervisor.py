@@ -104,10 +104,10 @@ class Supervisor:
         keeper = await self._keeper_of(name)
         return await keeper.link.ask("stop", {"name": name, "body": body})
 
-    async def settled(self, name: str, candle_ms: int, timeout_s: float) -> Reply:
-        """Return an instance once it has settled a candle."""
+    async def settled(self, name: str, candle_ms: int, timeout_s: float, fills: int) -> Reply:
+        """Return an instance once it has settled a candle, and so many fills."""
         keeper = await self._keeper_of(name)
-        params = {"name": name, "candle_ms": candle_ms, "timeout_s": timeout_s}
+        params = {"name": name, "candle_ms": candle_ms, "timeout_s": timeout_s, "fills": fills}
         return await keeper.link.ask("settled", params)
 
     async def page(self, name: str, what: str, after: int | None, limit: int) -> Any:

@@ -42,6 +42,11 @@ class Book:
     news: asyncio.Event = field(default_factory=asyncio.Event)  # a resting ticket filled or ended
 
     @property
+    def is_settled(self) -> bool:
+        """Return whether every order is settled or rests, and all that was heard has been answered."""
+        return self.settled and not self.news.is_set()
+
+    @property
     def resting(self) -> list[Ticket]:
         """Return the tickets that stand at the exchange, or may do so."""
         return [ticket for ticket in self.unsettled if ticket.rests]

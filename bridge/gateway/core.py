@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,9 +102,13 @@ def decide(
     *,
     late: bool,
     in_doubt: bool,
+    more: Sequence[Row] = (),
 ) -> Step:
-    """Turn a decision into rows and perhaps a ticket. Raises UsageError for an intent that cannot be carried out."""
-    target = next_target(row.last_target, answer.intent)
+    """Turn a decision into rows and perhaps a ticket; `more` rows belong to it as well.
+
+    Raises UsageError for an intent that cannot be carried out.
+    """
+    target = next_target(row.last_target, answer.intent, ladders=True)
     seq, close = row.seq + 1, candle.close
     wanted: Plan = Nothing() if target is None else plan(target, account=account, close=close)
     skipped = _why_skipped(row, wanted, late=late, in_doubt=in_doubt)
@@ -138,7 +143,14 @@ def decide(
         intent=zlib.compress(answer.intent, 1),
         state_sha=hashlib.sha256(answer.state).hexdigest(),
     )
-    rows: list[Row] = [after, candle, decision, candle_event(candle), decision_event(decision)]
+    rows: list[Row] = [
+        after,
+        candle,
+        decision,
+        candle_event(candle),
+        decision_event(decision),
+        *more,
+    ]
     if ticket:
         rows += [ticket, ticket_event(ticket)]
     return Step(after, tuple(rows), ticket)

@@ -20,6 +20,7 @@ from bridge.feed import ClosedCandles, late_after_ms, warm_up_candles
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import ALWAYS_MS, OrderDesk
+from bridge.gateway.ladder import LiveLadder
 from bridge.journal_rows import CandleRow, InstanceState
 from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone, RunnerLink
 from workbench.errors import ExchangeError, UsageError
@@ -53,6 +54,7 @@ class Driver:
         self._tape_market = tape_market
         self._on_change = on_change
         self._timeframe = parse_timeframe(book.row.interval)
+        self._ladder = LiveLadder(book, books, desk, clock)
         self._link: RunnerLink | None = None
         self._loaded: Loaded | None = None
         self._stop = asyncio.Event()
@@ -69,20 +71,28 @@ class Driver:
         for ticket in self.book.unsettled:
             self.book.settled = False
             await self._desk.recover(self.book, ticket)
-        self._settled()
         try:
+            if self._is_alive:
+                await self._ladder.restore()
+            self._settled()
             await self._trade_until_stop()
         except (RunnerFault, UsageError) as error:
             self._fault(str(error))
         finally:
             self._let_runner_go()
+        if self.book.row.state is InstanceState.FAULTED:
+            await self._ladder.take_back()  # nobody would answer its fills
         while self.book.row.state is not InstanceState.STOPPED:
             await self._stop.wait()
             self._stop.clear()
             await self._end()
 
+    @property
+    def _is_alive(self) -> bool:
+        return self.book.row.state in (InstanceState.STARTING, InstanceState.RUNNING)
+
     async def _trade_until_stop(self) -> None:
-        if self.book.row.state not in (InstanceState.STARTING, InstanceState.RUNNING):
+        if not self._is_alive:
             return
         trading = asyncio.ensure_future(self._trade())
         stopping = asyncio.ensure_future(self._stop.wait())
@@ -120,7 +130,7 @@ class Driver:
                 else:
                     late = self._is_late(candle, candles.sequence.market_ms)
                     await self._on_candle(candle, late=late)
-                if self._stop.is_set():
+                if self._stop.is_set() or not self._is_alive:
                     return  # a market that is ahead of us would always have a next candle
 
     async def _candles_and_news(self, candles: ClosedCandles) -> AsyncGenerator[CandleRow | None]:
@@ -156,6 +166,7 @@ class Driver:
 
     async def _on_news(self) -> None:
         """Do what a fill or an end of a resting order calls for."""
+        await self._ladder.hear()
 
     async def _warm_up(self) -> None:
         _, loaded = await self._runner()
@@ -197,16 +208,21 @@ class Driver:
         self.book.settled = False
         self.book.frontier_ms = ALWAYS_MS  # what is heard from here on comes after the decision
         self._books.ledger.end_candle(name)
-        position = self._books.ledger.position_bytes(name, candle.close)
+        position = self._books.ledger.position_bytes(
+            name, candle.close, ladder_filled=self._ladder.filled
+        )
         answer = await self._ask_runner(candle, position)
+        row, cancels = self._ladder.lay(self.book.row, answer.intent)
         account = self._books.ledger.account(name)
         in_doubt = self._desk.in_doubt(self.book.row.symbol)
-        step = core.decide(self.book.row, account, candle, answer, late=late, in_doubt=in_doubt)
+        step = core.decide(row, account, candle, answer, late=late, in_doubt=in_doubt, more=cancels)
         crash("before_journal")
         self._commit(step)
         self._desk.open_until(self.book, self._frontier_ms())
+        await self._ladder.make_way(step.ticket)
         if step.ticket is not None:
             await self._desk.carry_out(self.book, step.ticket)
+        await self._ladder.place()
         await self._hear_news()
         self._settled()
 
@@ -272,6 +288,7 @@ class Driver:
         """Take back what rests, sell if the policy says so, then be STOPPED."""
         self._desk.open_until(self.book, 0)
         self.book.settled = False
+        await self._ladder.take_back()
         for ticket in self.book.resting:
             await self._desk.withdraw(self.book, ticket)
         if self.book.row.stop_policy == "flatten":
@@ -292,7 +309,7 @@ class Driver:
     def _fault(self, reason: str) -> None:
         self.book.settled = True
         self._desk.open_until(self.book, 0)  # no decision will come that they could wait for
-        if self.book.row.state in (InstanceState.STARTING, InstanceState.RUNNING):
+        if self._is_alive:
             self._commit(core.faulted(self.book.row, reason))
 
     def _commit(self, step: core.Step) -> None:

@@ -72,7 +72,8 @@ class Door:
             return _stored(*await service.stop(params["name"], wish))
         if method == "settled":
             name, timeout = params["name"], min(float(params["timeout_s"]), 30.0)
-            return _ok(await service.settled(name, int(params["candle_ms"]), timeout))
+            candle_ms, fills = int(params["candle_ms"]), int(params["fills"])
+            return _ok(await service.settled(name, candle_ms, timeout, fills=fills))
         if method == "page":
             return _ok(self._page(params))
         if method == "events":

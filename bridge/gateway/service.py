@@ -16,6 +16,7 @@ from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.driver import Driver
 from bridge.gateway.ids import new_tag
+from bridge.gateway.ladder import no_ladder
 from bridge.journal import Journal
 from bridge.journal_rows import CommandRow, InstanceRow, InstanceState
 from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone
@@ -101,14 +102,23 @@ class Service:
             for row in self.books.journal.instances()
         ]
 
-    async def settled(self, name: str, candle_ms: int, timeout: float) -> view.View:
-        """Return the instance once it has decided on that candle and all its orders are settled."""
-        book = self._book(name)
+    async def settled(
+        self, name: str, candle_ms: int, timeout: float, *, fills: int = 0
+    ) -> view.View:
+        """Return the instance once it has decided on that candle and all its orders are settled.
+
+        At least so many `fills` must be booked and answered, for whom knows that the market made them.
+        """
+        book, journal = self._book(name), self.books.journal
         try:
             async with asyncio.timeout(timeout), self._changed:
                 await self._changed.wait_for(
                     lambda: (
-                        (book.settled and book.row.last_candle_ms >= candle_ms)
+                        (
+                            book.is_settled
+                            and book.row.last_candle_ms >= candle_ms
+                            and journal.fill_count(name) >= fills
+                        )
                         or book.row.state in (InstanceState.FAULTED, InstanceState.STOPPED)
                     )
                 )
@@ -183,14 +193,10 @@ class Service:
         capital_e8 = to_e8(request.capital)
         instrument = await self._exchange.instrument(request.symbol)
         loaded = await self._try_load(request)
-        if loaded.writes_ladders:
-            raise UsageError(
-                f"{request.strategy} rests a ladder of orders, which live instances do not carry yet; "
-                "backtest or sweep it, and start a strategy that writes targets"
-            )
         synthetic = await self._exchange.is_synthetic()
         self.balances |= await self._exchange.balances()
         # From here to the instance's own account nothing waits: two starts cannot spend the same quote.
+        self._demand_own_symbol(request.symbol, writes_ladder=loaded.writes_ladders)
         self._demand_budget(capital_e8, instrument.quote)
         local = self.config.venue.name == "local"
         row = InstanceRow(
@@ -216,6 +222,7 @@ class Service:
             strategy_state=b"",
             state_layout="",
             stop_policy="",
+            ladder=no_ladder() if loaded.writes_ladders else b"",
         )
         book = self.books.open(row, instrument)
         answer = self._view(book)
@@ -243,6 +250,17 @@ class Service:
                 link.close()
         except (RunnerFault, RunnerGone) as error:
             raise UsageError(str(error)) from None
+
+    def _demand_own_symbol(self, symbol: str, *, writes_ladder: bool) -> None:
+        """Refuse what could make orders of two instances of this account trade with each other."""
+        for book in self.books.by_name.values():
+            one = book.row
+            if one.symbol == symbol and one.state not in ENDED and (writes_ladder or one.ladder):
+                raise UsageError(
+                    f"{one.name} trades {symbol} on account {self.config.account}: a ladder of resting "
+                    "orders would trade with another instance's orders; stop it first, or use another "
+                    "symbol or account"
+                )
 
     def _demand_budget(self, capital_e8: int, quote: str) -> None:
         free_e8 = self.balances.get(quote, Balance(0, 0)).free_e8

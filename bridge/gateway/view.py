@@ -45,7 +45,7 @@ def instance(account: str, venue: str, book: Book, owned: LedgerAccount) -> View
         "fees": owned.fees,
         "trades": owned.trades,
         "runner_pid": book.runner_pid,
-        "settled": book.settled,
+        "settled": book.is_settled,
     }
     return view
 

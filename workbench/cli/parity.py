@@ -159,7 +159,7 @@ def _live(kernel: Run) -> EngineRun:
             tick=bar.update,
         )
         end_ms = candles.timeframe.next(int(candles.window["open_time"][-1]))
-        return from_export(out, rules, end_ms=end_ms)
+        return from_export(out, rules, candles.timeframe, end_ms=end_ms)
 
 
 def _show(kernel: Run, found: list[Comparison], *, as_json: bool) -> None:

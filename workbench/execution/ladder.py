@@ -45,8 +45,9 @@ RULE = (
 
 @dataclass(frozen=True, slots=True)
 class RungOrder:
-    """A limit order that a rung wants to rest; amounts at 1e-8."""
+    """A limit order that a rung wants to rest; amounts at 1e-8. `id` is what the strategy calls it."""
 
+    id: int
     rung: int
     side: Side
     price_e8: int
@@ -237,6 +238,7 @@ class RestingLadder:
     def _order(self, rung: int) -> RungOrder:
         one = self._ladder["rungs"][0][rung]
         return RungOrder(
+            id=int(one["id"]),
             rung=rung,
             side=Side.BUY if order_side(one) > 0 else Side.SELL,
             price_e8=int(one["ticks"]) * self._rules.tick_e8,

@@ -19,6 +19,7 @@ import polars as pl
 
 from workbench.backtest.results import METRIC_COLUMNS, BacktestResult
 from workbench.market.instruments import Instrument
+from workbench.market.timeframes import Timeframe
 
 EQUITY_TOLERANCE = 1e-9
 REFERENCE_TOLERANCE = 1e-6  # for an engine that is not ours, with an account of its own
@@ -70,10 +71,11 @@ def _named(run: BacktestResult) -> str:
     return f"{run.engine} without filters" if run.costs.filters == "none" else run.engine
 
 
-def from_export(folder: Path, rules: Instrument, *, end_ms: int) -> EngineRun:
+def from_export(folder: Path, rules: Instrument, timeframe: Timeframe, *, end_ms: int) -> EngineRun:
     """Return the tables of a live run from the parquet that `bridge export` wrote.
 
-    A fill at or after `end_ms` belongs to an order that the backtest reports as pending.
+    A backtest knows the candle of a fill, a market its millisecond: it counts as its candle's. A fill
+    at or after `end_ms` belongs to an order that the backtest reports as pending.
     """
     decisions = pl.read_parquet(folder / "decisions.parquet")
     closes = decisions.select("open_time_ms", pl.col("target").fill_nan(None), "equity")
@@ -81,7 +83,7 @@ def from_export(folder: Path, rules: Instrument, *, end_ms: int) -> EngineRun:
     if not fills.height:
         return EngineRun("live", closes, _no_fills())
     fills = fills.filter(pl.col("market_ms") < end_ms).select(
-        pl.col("market_ms").alias("time_ms"),
+        pl.col("market_ms").map_elements(timeframe.floor, pl.Int64).alias("time_ms"),
         "side",
         (pl.col("price_e8") // rules.tick_e8).alias("ticks"),
         (pl.col("quantity_e8") // rules.step_e8).alias("lots"),

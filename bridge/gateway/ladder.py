@@ -1,0 +1,292 @@
+"""An instance's ladder at the exchange: what a decision wants rests, and what fills is answered.
+
+The rules are `workbench.execution.ladder`'s, as in the backtest; here they meet tickets. A rung's order
+is known by the seq of its ticket. What the ladder is, is journaled with the tickets that it calls for
+(`InstanceRow.ladder`), so that after a crash the difference between the two is all there is to do:
+
+    in the ladder, its ticket has news   fills are taken in by the order of their trades; a whole fill
+                                         calls for the opposite order
+    in the ladder, its ticket is gone    after a restart or stepping aside it is sent anew; else the
+                                         rung is off, with an alarm, until another revision
+    a ticket stands, not in the ladder   it is taken back
+    a rung waits                         it is reserved and sent
+
+Cancels come first, then the market order of the decision, then what waits. An order at the market's
+own price trades at once, as a limit order does.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from bridge.clock import Clock
+from bridge.exchanges.base import OrderKind, Side
+from bridge.gateway import core
+from bridge.gateway.books import Book, Books
+from bridge.gateway.desk import OrderDesk
+from bridge.gateway.tickets import resting_ticket, ticket_event
+from bridge.journal_rows import UNSETTLED, Event, InstanceRow, Row, Ticket, TicketStatus
+from workbench.core.ladder import LADDER
+from workbench.execution.instance import written_revision
+from workbench.execution.ladder import RestingLadder, RungOrder
+from workbench.market.instruments import SCALE
+
+REASON = "rung"
+NEAR = 0.01  # a market order may meet our own orders within this share of the last price
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What a rung's order has traded since it was last looked at; deltas at 1e-8, by the last trade."""
+
+    trade_id: int
+    seq: int
+    quantity_e8: int
+    kept_e8: int
+    cash_e8: int
+    base_e8: int
+
+
+class LiveLadder:
+    """The ladder of one instance; nobody else rests or takes back its orders."""
+
+    def __init__(self, book: Book, books: Books, desk: OrderDesk, clock: Clock) -> None:
+        self._book, self._books, self._desk, self._clock = book, books, desk, clock
+        self._ladder = RestingLadder(books.ledger.record(book.row.name), book.instrument)
+        self._again: set[int] = set()  # seqs of orders to be sent anew once they are gone
+
+    @property
+    def filled(self) -> int:
+        """Return the bits that `decide` sees as `ladder_filled`."""
+        return self._ladder.filled
+
+    # -- a decision
+
+    def lay(self, row: InstanceRow, intent: bytes) -> tuple[InstanceRow, list[Row]]:
+        """Take in an intent's ladder; return the row and the cancels to journal with the decision.
+
+        Raises UsageError for a ladder that cannot be carried out.
+        """
+        revision = written_revision(intent)
+        if revision == self._ladder.revision:
+            return row, []
+        gone = set(self._ladder.lay(intent, row.seq + 1))
+        cancels = [
+            replace(ticket, status=TicketStatus.CANCELLING)
+            for ticket in self._tickets()
+            if ticket.seq in gone
+        ]
+        return self._saved(row), list(cancels)
+
+    async def make_way(self, ticket: Ticket | None) -> None:
+        """Take back what is not wanted any more, and what a market order would trade with."""
+        wanted = self._ladder.resting()
+        for one in self._tickets():
+            if one.seq not in wanted:
+                await self._desk.withdraw(self._book, one)
+            elif ticket is not None and _may_meet(ticket, one, self._book.row.last_close):
+                self._again.add(one.seq)
+                await self._desk.withdraw(self._book, one)
+
+    async def place(self) -> None:
+        """Send what waits, and anew what stepped aside."""
+        await self.hear()
+        while waiting := [*self._renewed(), *self._due()]:
+            for ticket in waiting:
+                await self._rest(ticket)
+            await self.hear()
+
+    # -- news
+
+    async def hear(self) -> None:
+        """Answer every whole fill with the opposite order, until there is nothing new."""
+        while self._news() or self._ended():
+            for ticket in self._answers():
+                await self._rest(ticket)
+
+    async def take_back(self) -> None:
+        """End the ladder: no order of it stands afterwards, nothing is reserved."""
+        for ticket in self._tickets():
+            await self._desk.withdraw(self._book, ticket)
+        if self._book.row.ladder:
+            self._ladder.withdraw()
+            self._again.clear()
+            self._commit([], [])
+
+    async def restore(self) -> None:
+        """Go on from the journal after a restart, its tickets looked at already."""
+        if not self._book.row.ladder:
+            return
+        self._ladder.restore(zlib.decompress(self._book.row.ladder))
+        by_seq = self._newest()
+        self._again = {
+            seq
+            for seq in self._ladder.resting()
+            if seq not in by_seq or by_seq[seq].status not in UNSETTLED
+        }
+        await self.make_way(None)
+        await self.place()
+
+    # -- inside
+
+    def _tickets(self) -> list[Ticket]:
+        """Return the tickets of rungs that stand at the exchange, or may do so."""
+        return [one for one in self._book.resting if one.reason.startswith(REASON)]
+
+    def _newest(self) -> dict[int, Ticket]:
+        """Return the last attempt of each ticket by its seq."""
+        tickets = self._book.tickets.values()
+        return {one.seq: one for one in sorted(tickets, key=lambda one: one.attempt)}
+
+    def _news(self) -> list[_News]:
+        """Return what rungs' orders traded that the ladder has not taken in, the oldest trade first."""
+        by_seq = self._newest()
+        news = []
+        for seq, order in self._ladder.resting().items():
+            ticket = by_seq.get(seq)
+            taken_in_e8 = ticket.quantity_e8 - order.quantity_e8 if ticket else 0
+            if ticket is not None and ticket.executed_e8 > taken_in_e8:
+                news.append(self._traded(ticket, taken_in_e8))
+        return sorted((one for one in news if one.quantity_e8), key=lambda one: one.trade_id)
+
+    def _booked(self, ticket: Ticket) -> int:
+        return self._books.journal.booked_e8(ticket.client_order_id)
+
+    def _traded(self, ticket: Ticket, seen_e8: int) -> _News:
+        """Sum up the fills of an order after the ones that the ladder has taken in."""
+        quantity_e8 = kept_e8 = cash_e8 = base_e8 = trade_id = 0
+        for fill in self._books.journal.fills_of(ticket.client_order_id):
+            if seen_e8 > 0:  # they come in the order in which they were booked
+                seen_e8 -= fill.quantity_e8
+                continue
+            in_base = fill.commission_asset == self._book.instrument.base
+            fee_base = fill.commission_e8 if in_base else 0
+            value_e8 = fill.price_e8 * fill.quantity_e8 // SCALE
+            bought = fill.side is Side.BUY
+            quantity_e8 += fill.quantity_e8
+            kept_e8 += fill.quantity_e8 - fee_base if bought else 0
+            cash_e8 += -value_e8 if bought else value_e8 - (0 if in_base else fill.commission_e8)
+            base_e8 += fill.quantity_e8 - fee_base if bought else -fill.quantity_e8
+            trade_id = fill.trade_id
+        return _News(trade_id, ticket.seq, quantity_e8, kept_e8, cash_e8, base_e8)
+
+    def _answers(self) -> list[Ticket]:
+        """Take all news in and journal the opposite orders that they call for.
+
+        All fills are booked already, so what came with the later ones is spoken for while the earlier
+        ones are answered: each opposite order reserves what it would have found at its own time.
+        """
+        news, row = self._news(), self._book.row
+        tickets: list[Ticket] = []
+        for i, one in enumerate(news):
+            rung, later = self._ladder.order_of(one.seq).rung, news[i + 1 :]
+            opposite = self._ladder.has_filled(
+                rung,
+                one.quantity_e8,
+                one.kept_e8,
+                spoken_quote_e8=sum(other.cash_e8 for other in later),
+                spoken_base_e8=sum(other.base_e8 for other in later),
+            )
+            if opposite is not None:
+                row = replace(row, seq=row.seq + 1)
+                tickets.append(self._ticket(row, opposite))
+        lost = [self._ladder_lost(ticket) for ticket in self._ended()]
+        self._commit(tickets, lost, row)
+        return tickets
+
+    def _ended(self) -> list[Ticket]:
+        """Return tickets that ended without being filled, which nobody here had asked for."""
+        by_seq = self._newest()
+        return [
+            by_seq[seq]
+            for seq in self._ladder.resting()
+            if seq in by_seq and seq not in self._again and _is_over(by_seq[seq])
+            if self._booked(by_seq[seq]) < by_seq[seq].quantity_e8
+        ]
+
+    def _ladder_lost(self, ticket: Ticket) -> Event:
+        self._ladder.has_ended(ticket.seq)
+        reason = (
+            f"the exchange ended the {ticket.side.value.lower()} of {ticket.reason} "
+            f"({ticket.note or ticket.status}); that rung is off until the strategy lays its ladder anew"
+        )
+        data = {"reason": reason, "client_order_id": ticket.client_order_id}
+        return Event("alarm", ticket.instance, ticket.candle_ms, data)
+
+    def _due(self) -> list[Ticket]:
+        """Reserve what waits and journal its tickets."""
+        if not self._ladder.waits:
+            return []
+        row, tickets, refused = self._book.row, [], self._ladder.refused
+        for order in self._ladder.due():
+            row = replace(row, seq=row.seq + 1)
+            tickets.append(self._ticket(row, order))
+        told: list[Event] = []
+        if unpaid := self._ladder.refused - refused:
+            reason = f"{unpaid} rungs cannot be paid, or are below the exchange's minimum: off"
+            told = [Event("alarm", row.name, row.last_candle_ms, {"reason": reason})]
+        self._commit(tickets, told, row)
+        return tickets
+
+    def _renewed(self) -> list[Ticket]:
+        """Journal anew the orders that are wanted and gone."""
+        row, tickets = self._book.row, []
+        for seq in sorted(self._again & self._ladder.resting().keys()):
+            row = replace(row, seq=row.seq + 1)
+            tickets.append(self._ticket(row, self._ladder.order_of(seq)))
+        self._again.clear()
+        if tickets:
+            self._commit(tickets, [], row)
+        return tickets
+
+    def _ticket(self, row: InstanceRow, order: RungOrder) -> Ticket:
+        self._ladder.sent(order.rung, row.seq)
+        return resting_ticket(
+            row,
+            row.seq,
+            side=Side(order.side.value),
+            kind=OrderKind.LIMIT,
+            quantity_e8=order.quantity_e8,
+            price_e8=order.price_e8,
+            reason=f"{REASON} {order.id}",
+        )
+
+    async def _rest(self, ticket: Ticket) -> None:
+        await self._desk.rest(self._book, [ticket])
+
+    def _saved(self, row: InstanceRow) -> InstanceRow:
+        return replace(row, ladder=_packed(self._ladder.record))
+
+    def _commit(
+        self, tickets: Iterable[Ticket], told: Iterable[Event], row: InstanceRow | None = None
+    ) -> None:
+        """Journal the ladder as it is now with the tickets that it calls for."""
+        after = self._saved(row or self._book.row)
+        rows: list[Row] = [after, *tickets, *told]
+        rows += [ticket_event(ticket) for ticket in tickets]
+        self._books.commit(self._book, core.Step(after, tuple(rows)), self._clock.wall_ms())
+
+
+def no_ladder() -> bytes:
+    """Return what the journal holds of a ladder that was never laid; "" is no ladder at all."""
+    return _packed(bytes(LADDER.itemsize))
+
+
+def _packed(record: bytes) -> bytes:
+    return zlib.compress(record, 1)  # nearly all of a record is empty rungs
+
+
+def _is_over(ticket: Ticket) -> bool:
+    return ticket.status not in UNSETTLED
+
+
+def _may_meet(market: Ticket, resting: Ticket, close: float) -> bool:
+    """Return whether a market order could trade with an order of ours, as far as the close tells."""
+    if market.side is resting.side or resting.kind is not OrderKind.LIMIT:
+        return False
+    price = resting.price_e8 / SCALE
+    if market.side is Side.BUY:
+        return price <= close * (1.0 + NEAR)
+    return price >= close * (1.0 - NEAR)
