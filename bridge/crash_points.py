@@ -21,6 +21,8 @@ POINTS = (
     "before_void",
     "before_cancel",
     "after_cancel",
+    "before_answer",
+    "before_place",
 )
 _ARMED = frozenset(filter(None, os.environ.get("WORKBENCH_CRASH_AT", "").split(",")))
 

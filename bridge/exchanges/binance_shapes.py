@@ -115,8 +115,13 @@ def placed_order(answer: Json) -> OrderReport:
 
 
 def resting_order(order: RestingOrder) -> dict[str, str]:
-    """Return the parameters of POST /order; a limit stays until it is cancelled."""
+    """Return the parameters of POST /order; a limit stays until it is cancelled.
+
+    One that would meet an order of our own ends instead: an account does not trade with itself.
+    """
+    own = {"selfTradePreventionMode": "EXPIRE_TAKER"} if order.kind is OrderKind.LIMIT else {}
     return {
+        **own,
         "symbol": order.symbol,
         "side": order.side.value,
         "type": order.kind.value,

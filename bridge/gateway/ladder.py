@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bridge.clock import Clock
+from bridge.crash_points import crash
 from bridge.exchanges.base import OrderKind, Side
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
@@ -93,6 +94,8 @@ class LiveLadder:
     async def place(self) -> None:
         """Send what waits, and anew what stepped aside."""
         await self.hear()
+        if self._again or self._ladder.waits:
+            crash("before_place")
         while waiting := [*self._renewed(), *self._due()]:
             for ticket in waiting:
                 await self._rest(ticket)
@@ -103,6 +106,7 @@ class LiveLadder:
     async def hear(self) -> None:
         """Answer every whole fill with the opposite order, until there is nothing new."""
         while self._news() or self._ended():
+            crash("before_answer")
             for ticket in self._answers():
                 await self._rest(ticket)
 

@@ -137,7 +137,6 @@ def test_a_stop_right_after_the_start_ends_the_instance(stage: Stage) -> None:
         ({"account": "nobody"}, "no account 'nobody'"),
         ({"strategy": "martingale"}, "unknown strategy 'martingale'"),
         ({"params": {"fast": 30, "slow": 7}}, "not a valid parameter set"),
-        ({"strategy": "grid"}, "grid rests a ladder of orders, which live instances do not carry"),
         ({"symbol": "DOGEUSDT"}, "DOGEUSDT"),
         ({"capital": 100000}, "more than is free"),
         ({"capital": 0}, "must be above 0"),
