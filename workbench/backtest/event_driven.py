@@ -1,6 +1,6 @@
 """The event-driven backtest: candle by candle, order by order, through the matching engine.
 
-It drives exactly what trades live: the decision as bytes, the sizing, the exchange's matching
+It drives exactly what trades live: the compiled decision, the sizing, the exchange's matching
 engine and the ledger. After the close of candle t the market stands at the open of t + 1, worsened
 by slippage, and an order that was decided at t is sent then; where that candle is not tradable the
 order waits. It is slower than the kernel by three orders of magnitude and there to prove it, and to
@@ -76,13 +76,13 @@ def result_of(
 ) -> BacktestResult:
     """Return what an instance did as a backtest; `costs` with the instance's own capital as cash."""
     account = one.market.ledger.account(one.name)
-    begin = first_record(candles, one.levels, costs.guards, one.warm)
+    begin, curve = first_record(candles, one.levels, costs.guards, one.warm), one.curve()
     frame = fills_frame(np.array(one.fills, FILL), candles)
     trades = round_trips(
         frame, step=one.rules.step_e8 / SCALE, last_close=float(candles.window["close"][-1])
     )
     metrics = score(
-        Span.of(candles), costs.cash, one.curve, trades,
+        Span.of(candles), costs.cash, curve, trades,
         held=one.held, open_trade=account.is_open, fees=account.fees,
     )  # fmt: skip
     return BacktestResult(
@@ -95,7 +95,7 @@ def result_of(
         reasons=reasons_for(metrics, candles),
         fills=frame,
         trades=trades,
-        equity=equity_frame(one.curve, candles, costs),
+        equity=equity_frame(curve, candles, costs),
         pending=one.waiting is not None,
         data_sha256=candles.used_sha256(begin),
         exits=one.levels,

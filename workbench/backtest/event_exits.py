@@ -27,7 +27,7 @@ from workbench.core.exits import (
     set_levels,
     stand_down,
 )
-from workbench.core.records import INTENT, empty_intent
+from workbench.core.records import empty_intent
 from workbench.errors import UsageError
 from workbench.execution.exits import is_any
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, Side
@@ -35,7 +35,6 @@ from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument
 
 PATH = ("open", "low", "high", "close")
-_LEVELS = slice(INTENT.fields["stop"][1], INTENT.fields["revision"][1])  # type: ignore[index]
 
 
 class EventExits:
@@ -59,9 +58,9 @@ class EventExits:
     ) -> None:
         self._name, self._candles, self._rules, self._market = name, candles, rules, market
         self._exits, self._overlay = exits, overlay
-        self._costs = market.costs.record(rules).view(np.recarray)
+        self._costs = market.costs.record(rules)
         self._booked, self._refused = booked, refused
-        self._plan = np.zeros(1, PLAN).view(np.recarray)
+        self._plan = np.zeros(1, PLAN)
         self._plan["take_profit_now"] = np.inf
         self._intent = empty_intent().reshape(1)
         self._entries: list[tuple[float, float, float, int]] = []  # not yet in the plan
@@ -93,19 +92,15 @@ class EventExits:
         if self._awake:
             stand_down(self._plan[0])
 
-    def follow(self, intent: bytes, t: int, *, is_open: bool) -> None:
-        """Put the levels of an intent in force at the close of candle t."""
-        if not self._awake and not any(intent[_LEVELS]):
-            return
-        self._intent = np.frombuffer(intent, INTENT).copy()
-        written = self._intent[0]
-        if not self._awake and (written["stop"] or written["take_profit"] or written["trail"]):
+    def follow(self, intent: np.ndarray, t: int, *, is_open: bool) -> None:
+        """Put the levels of an intent (shape (1,)) in force at the close of candle t."""
+        self._intent[0] = intent[0]
+        if not self._awake:
             self._awake = True
             stand_down(self._plan[0])
-        if self._awake:
-            self._demand_at_once()
-            self._take_entries()
-        if self._awake and is_open and not self._plan["spent"][0]:
+        self._demand_at_once()
+        self._take_entries()
+        if is_open and not self._plan["spent"][0]:
             high = float(self._candles.records["high"][t])
             self._plan["highest"] = max(float(self._plan["highest"][0]), high)
             set_levels(self._plan[0], self._intent[0], self._costs[0])

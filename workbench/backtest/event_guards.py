@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from workbench.backtest.overlay import Overlay
 from workbench.backtest.setting import Guards, sample_ends
 from workbench.core.guards import GUARDS, buy_guard, holds_back, sized
@@ -17,13 +15,13 @@ NAMES = ("", "trades_a_day", "daily_loss", "drawdown", "cooldown_bars", "loss_st
 
 
 class EventGuards:
-    """The guards of one instance; `refused` counts the buys that they held back."""
+    """The guards of one instance, if any `is_on`; `refused` counts the buys that they held back."""
 
     def __init__(
         self, candles: Candles, guards: Guards, overlay: Overlay, *, capital: float
     ) -> None:
-        self._on = guards.is_any
-        self._record = guards.record().view(np.recarray)
+        self.is_on = guards.is_any
+        self._record = guards.record()
         self._volatility = overlay.volatility
         self._day_ends = sample_ends(candles)
         self._peak = self._day_equity = self._equity = capital
@@ -35,7 +33,7 @@ class EventGuards:
     @property
     def holds_back(self) -> bool:
         """Return whether any guard could ever refuse a buy."""
-        return self._on and bool(holds_back(self._record[0]))
+        return self.is_on and bool(holds_back(self._record[0]))
 
     def bought(self) -> None:
         """Count a buy of today."""
@@ -64,7 +62,7 @@ class EventGuards:
 
     def objection(self, t: int) -> str:
         """Return the guard that refuses a buy decided at the close of candle t, "" for none."""
-        if not self._on:
+        if not self.is_on:
             return ""
         since = t - self._last_exit if self._last_exit >= 0 else -1
         guard = buy_guard(

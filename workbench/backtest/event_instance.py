@@ -23,15 +23,19 @@ from workbench.backtest.overlay import overlay_of
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.sweep import warm_starts
 from workbench.core.costs import SCALE
-from workbench.core.intents import ERROR_GUARDED, ERROR_RANGE, REASONS
+from workbench.core.intents import (
+    ASKS_LADDER,
+    ASKS_LEVELS,
+    ASKS_TARGET,
+    CANNOT_BE,
+    ERROR_GUARDED,
+    ERROR_RANGE,
+    REASONS,
+)
+from workbench.core.records import POSITION, empty_intent
 from workbench.errors import UsageError
 from workbench.execution.exits import no_exits
-from workbench.execution.instance import (
-    Decider,
-    target_beside_exits,
-    written_revision,
-    written_target,
-)
+from workbench.execution.instance import Decider, demand_executable, differing
 from workbench.execution.ledger import Fill
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, SelfTrade, Side
 from workbench.execution.rebalance import MarketBuy, MarketSell, Refused, plan
@@ -76,9 +80,11 @@ class EventInstance:
         self._allows = allows
         self._decider = Decider(spec, record)
         self.warm = int(warm_starts(candles, spec, record.reshape(1))[0])
-        self._state = self._decider.warm_up(
+        state = self._decider.warm_up(
             candles.records[self.warm : candles.first], self._decider.initial_state(), capital
         )
+        self._state = np.frombuffer(bytearray(state), spec.state_dtype)
+        self._intent = empty_intent().reshape(1)
         levels, guards = no_exits() if exits is None else exits, market.costs.guards
         self.levels = levels
         overlay = overlay_of(candles, levels, guards)
@@ -98,7 +104,10 @@ class EventInstance:
         self._now = candles.first
         self.waiting: _Waiting | None = None
         self.ladder: EventLadder | None = None
-        self.curve = np.zeros(len(candles), EQUITY)
+        self._tradable = _tradable(candles)
+        self._closes = candles.records["close"].tolist()
+        self._positions = np.zeros(len(candles), POSITION)  # at every close, as `decide` saw them
+        self._targets = np.full(len(candles), np.nan)
         self.fills: list[tuple[object, ...]] = []
         self.refusals: list[tuple[int, str]] = []
         self.held = 0
@@ -111,9 +120,8 @@ class EventInstance:
 
     def trade(self, t: int) -> None:
         """Let the order that waits or rests, the ladder and the exits meet candle t."""
-        self.begin(t)
-        candle = self.candles.records[t]
-        if candle["volume"] <= 0.0 or candle["missing_before"] != 0:
+        self._now = t
+        if not self._tradable[t]:
             return
         ladder: EventLadder | ProtectedLadder | None = self.ladder
         if self.ladder is not None and self.exits.awake:
@@ -121,10 +129,10 @@ class EventInstance:
         if ladder is not None:
             ladder.at_the_open(t)
         if self.waiting is not None:
-            self._meet(self.waiting, t, candle)
+            self._meet(self.waiting, t, self.candles.records[t])
         if ladder is not None:
             ladder.in_the_candle(t)
-        else:
+        elif self.exits.awake:
             self.exits.act(t)
 
     def _meet(self, waiting: _Waiting, t: int, candle: np.void) -> None:
@@ -291,33 +299,48 @@ class EventInstance:
     # -- the candle closes
 
     def close(self, t: int) -> None:
-        """Mark the account at the close of candle t, let the strategy decide, and act on its target."""
-        candle = self.candles.records[t]
-        close = float(candle["close"])
-        ledger = self.market.ledger
-        ledger.end_candle(self.name)
-        account = ledger.account(self.name)
-        self.held += account.is_open
-        self.guards.close(t, account.equity(close))
-        position = ledger.position_bytes(
-            self.name,
-            close,
-            exit_reason=self.exits.reason,
-            ladder_filled=self.ladder.filled if self.ladder else 0,
+        """Mark the account at the close of candle t, let the strategy decide, and act on what it asks."""
+        row = t - self.candles.first
+        is_open = self.market.ledger.end_candle(self.name)
+        self.held += is_open
+        self._mark(t, row)
+        intent = self._intent
+        asked = self._decider.feed(
+            self._state, self.candles.records, t, self._positions, row, intent
         )
-        self._state, intent = self._decider.decide(self._state, candle.tobytes(), position)
-        target = target_beside_exits(self._last_target, intent, ladders=True)
-        self.exits.follow(intent, t, is_open=account.is_open)
-        self.curve[t - self.candles.first] = (
-            account.equity(close), account.cash, account.quantity, written_target(intent)
-        )  # fmt: skip
-        if self.ladder is not None or written_revision(intent) != 0:
+        if asked & CANNOT_BE:
+            demand_executable(intent)
+        if self.exits.awake or asked & ASKS_LEVELS:
+            self.exits.follow(intent, t, is_open=is_open)
+        if self.ladder is not None or asked & ASKS_LADDER:
             self._lay(intent, t)
-        if target is not None:
-            self._last_target = target
-            self._act(target, t, close)
+        if asked & ASKS_TARGET:
+            written = self._targets[row] = float(intent["target"][0])
+            target = differing(self._last_target, written)
+            if target is not None:
+                self._last_target = target
+                self._act(target, t, self._closes[t])
 
-    def _lay(self, intent: bytes, t: int) -> None:
+    def curve(self) -> np.ndarray:
+        """Return equity, cash, base and the target written at every close."""
+        curve = np.zeros(len(self._positions), EQUITY)
+        for name in ("equity", "cash", "quantity"):
+            curve[name] = self._positions[name]
+        curve["target"] = self._targets
+        return curve
+
+    def _mark(self, t: int, row: int) -> None:
+        """Mark the account at the close of candle t into the position that `decide` is to see."""
+        positions = self._positions
+        self.market.ledger.mark(self.name, positions, row, self._closes[t])
+        if self.exits.reason:
+            positions["exit_reason"][row] = self.exits.reason
+        if self.ladder is not None:
+            positions["ladder_filled"][row] = self.ladder.filled
+        if self.guards.is_on:
+            self.guards.close(t, float(positions["equity"][row]))
+
+    def _lay(self, intent: np.ndarray, t: int) -> None:
         if self.ladder is None:
             self.ladder = EventLadder(
                 self.name, self.candles, self.rules, self.market,
@@ -367,3 +390,10 @@ class EventInstance:
     def _refuse(self, reason: str) -> None:
         opened = int(self.candles.records["open_time"][self._now])
         self.refusals.append((opened, reason))
+
+
+def _tradable(candles: Candles) -> list[bool]:
+    """Return, for each record, whether an order can fill in it."""
+    records = candles.records
+    found: list[bool] = ((records["volume"] > 0.0) & (records["missing_before"] == 0)).tolist()
+    return found

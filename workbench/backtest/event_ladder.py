@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from workbench.backtest.event_market import ACCOUNT, EventMarket
 from workbench.core.costs import SCALE
 from workbench.errors import UsageError
@@ -48,13 +50,13 @@ class EventLadder:
         """Return the bits that `decide` sees as `ladder_filled`."""
         return self._ladder.filled
 
-    def lay(self, intent: bytes, t: int, closed_ms: int) -> bool:
+    def lay(self, intent: np.ndarray, t: int, closed_ms: int) -> bool:
         """Read the ladder of an intent at the close of candle t; return whether it is a new one.
 
         Raises UsageError for one that cannot be carried out.
         """
         before = self._ladder.revision
-        revised = self._ladder.lay(intent, t)
+        revised = self._ladder.lay(intent.tobytes(), t)
         self._take_back(revised, closed_ms)
         if self._ladder.waits:
             model = self._market.model

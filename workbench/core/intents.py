@@ -16,6 +16,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+ASKS_TARGET = 1  # bits of what an intent asks for
+ASKS_LEVELS = 2
+ASKS_LADDER = 4
+CANNOT_BE = 8  # it cannot be executed; `intent_error` says why
+
 ERROR_NONE = 0
 ERROR_TARGET = 1
 ERROR_EXITS = 2  # a form of the loop without exits met a level
@@ -53,6 +58,25 @@ def intent_error(intent):
 def level_is_fine(level):
     """Return whether a level is 0 (none) or a positive number; NaN is not."""
     return 0.0 <= level < np.inf
+
+
+@njit(nogil=True, forceinline=True)
+def want_nothing(intent):
+    """Empty an intent for the next candle; rungs beyond `n_ladder` are never read, so they may stay."""
+    intent.target = np.nan
+    intent.stop = intent.take_profit = intent.trail = 0.0
+    intent.revision = intent.n_ladder = 0
+
+
+@njit(nogil=True)
+def asks(intent):
+    """Return what an intent asks for as bits, 0 for nothing: a target, levels, a ladder."""
+    found = 0 if np.isnan(intent.target) else ASKS_TARGET
+    if asks_for_exits(intent):
+        found |= ASKS_LEVELS
+    if asks_for_ladder(intent):
+        found |= ASKS_LADDER
+    return found if intent_error(intent) == ERROR_NONE else found | CANNOT_BE
 
 
 @njit(nogil=True, forceinline=True)

@@ -78,6 +78,12 @@ def mark_position(position, account, close):
 
 
 @njit(nogil=True)
+def mark_row(positions, row, accounts, close):
+    """Mark an account (shape (1,)) into one of many positions."""
+    mark_position(positions[row], accounts[0], close)
+
+
+@njit(nogil=True)
 def size_order(order, account, costs, target, close):
     """Size the order for a new target at the signal's close; side 0 where nothing is to be done.
 

@@ -1,25 +1,31 @@
-"""One instance's decision, as bytes in and bytes out: what a runner process serves.
+"""One instance's decision: on records in process, and as their bytes, which a runner process serves.
 
-The event-driven backtest calls it in process, the gateway calls it over a socket; the bytes are
-those of the records in `workbench.core.records`, of the strategy's STATE and of a CANDLE.
+The event-driven backtest feeds candle after candle into records that it keeps; the gateway sends their
+bytes over a socket. Both call one compiled function. The bytes are those of the records in
+`workbench.core.records`, of the strategy's STATE and of a CANDLE.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
+from numba import njit
 
 from workbench.core.intents import (
     ERROR_EXITS,
     ERROR_LADDER,
     ERROR_NONE,
     REASONS,
+    asks,
     asks_for_exits,
     asks_for_ladder,
     intent_error,
+    want_nothing,
 )
-from workbench.core.records import INTENT, POSITION, empty_intent
+from workbench.core.records import INTENT, POSITION, empty_intent, readable
 from workbench.errors import UsageError
 from workbench.market.candles import CANDLE
 from workbench.strategies.spec import Spec
@@ -31,6 +37,22 @@ class Decider:
     def __init__(self, spec: Spec, params: np.ndarray) -> None:
         self.spec = spec
         self.params = np.ascontiguousarray(params, spec.params_dtype).reshape(1)
+        self._feed = _feeding(spec.decide)
+
+    def feed(
+        self,
+        state: np.ndarray,
+        candles: np.ndarray,
+        t: int,
+        positions: np.ndarray,
+        row: int,
+        intent: np.ndarray,
+    ) -> int:
+        """Decide at the close of `candles[t]` and write state and intent (shapes (1,)) in place.
+
+        Returns what the intent asks for, as bits (`core.intents.asks`).
+        """
+        return self._feed(state, candles, t, positions, row, self.params, intent)
 
     def initial_state(self) -> bytes:
         """Return the state before the first candle, with the strategy's constants prepared."""
@@ -45,13 +67,8 @@ class Decider:
         """
         new_state = _record(state, self.spec.state_dtype, "state")
         intent = empty_intent().reshape(1)
-        self.spec.decide(
-            new_state[0],
-            _record(candle, CANDLE, "candle")[0],
-            _record(position, POSITION, "position")[0],
-            self.params[0],
-            intent[0],
-        )
+        candles = _record(candle, CANDLE, "candle")
+        self.feed(new_state, candles, 0, _record(position, POSITION, "position"), 0, intent)
         return new_state.tobytes(), intent.tobytes()
 
     def warm_up(self, records: np.ndarray, state: bytes, cash: float = 0.0) -> bytes:
@@ -59,10 +76,23 @@ class Decider:
         new_state = _record(state, self.spec.state_dtype, "state")
         position = np.zeros(1, POSITION)
         position["cash"] = position["equity"] = cash
+        intent = empty_intent().reshape(1)
         for i in range(len(records)):
-            intent = empty_intent().reshape(1)
-            self.spec.decide(new_state[0], records[i], position[0], self.params[0], intent[0])
+            self.feed(new_state, records, i, position, 0, intent)
         return new_state.tobytes()
+
+
+@cache
+def _feeding(decide: Callable[..., None]) -> Callable[..., int]:
+    """Return `decide` over arrays and places in them: a record made in Python costs a microsecond."""
+
+    @njit(nogil=True)
+    def feed(state, candles, t, positions, row, params, intent):  # type: ignore[no-untyped-def]
+        want_nothing(intent[0])
+        decide(state[0], candles[t], positions[row], params[0], intent[0])
+        return asks(intent[0])
+
+    return feed
 
 
 def next_target(last_target: float, intent: bytes, *, ladders: bool = False) -> float | None:
@@ -71,28 +101,25 @@ def next_target(last_target: float, intent: bytes, *, ladders: bool = False) -> 
     Raises UsageError for an intent that cannot be executed, or that holds levels or (unless the
     caller carries out `ladders`) a ladder: the instance is then faulted.
     """
-    record = _readable(intent)
+    record = readable(_record(intent, INTENT, "intent"))
     if asks_for_exits(record[0]):
         raise UsageError(f"the strategy wrote {REASONS[ERROR_EXITS]}")
-    return target_beside_exits(last_target, intent, ladders=ladders)
-
-
-def target_beside_exits(
-    last_target: float, intent: bytes, *, ladders: bool = False
-) -> float | None:
-    """Return `next_target` where the caller executes the intent's levels (`written_levels`)."""
-    record = _readable(intent)
-    error = intent_error(record[0])
     if asks_for_ladder(record[0]) and not ladders:
-        error = ERROR_LADDER
-    if error != ERROR_NONE:
-        raise UsageError(f"the strategy wrote {REASONS[error]} (target {record['target'][0]})")
-    target = float(record["target"][0])
+        raise UsageError(f"the strategy wrote {REASONS[ERROR_LADDER]}")
+    demand_executable(record)
+    return differing(last_target, float(record["target"][0]))
+
+
+def differing(last_target: float, target: float) -> float | None:
+    """Return a target to act on; None for no opinion (NaN), or the one last written again."""
     return None if math.isnan(target) or target == last_target else target
 
 
-def _readable(intent: bytes) -> np.ndarray:
-    return _record(intent, INTENT, "intent").view(np.recarray)  # without the compiler too
+def demand_executable(intent: np.ndarray) -> None:
+    """Raise UsageError for an intent (shape (1,)) that no loop can execute."""
+    error = intent_error(intent[0])
+    if error != ERROR_NONE:
+        raise UsageError(f"the strategy wrote {REASONS[error]} (target {intent['target'][0]})")
 
 
 def written_target(intent: bytes) -> float:

@@ -32,7 +32,7 @@ from workbench.core.ladder import (
     turn,
     withdraw,
 )
-from workbench.core.records import INTENT, LADDER_SIZE
+from workbench.core.records import INTENT, LADDER_SIZE, readable
 from workbench.errors import UsageError
 from workbench.execution.orders import Side
 from workbench.market.instruments import Instrument
@@ -61,11 +61,11 @@ class RestingLadder:
     def __init__(self, account: np.ndarray, rules: Instrument) -> None:
         self._account = account
         self._rules = rules
-        self._costs = np.zeros(1, COSTS).view(np.recarray)
+        self._costs = readable(np.zeros(1, COSTS))
         self._costs["exact"] = 1
         for name in ("tick_e8", "step_e8", "unit_e8", "min_qty_e8", "min_notional_e8"):
             self._costs[name] = getattr(rules, name)
-        self._ladder = np.zeros(1, LADDER).view(np.recarray)
+        self._ladder = readable(np.zeros(1, LADDER))
         clear_ladder(self._ladder[0])
 
     @property
@@ -83,7 +83,7 @@ class RestingLadder:
                 f"the ladder has {len(record)} bytes, its dtype {LADDER.itemsize}: another version "
                 "wrote it; stop the instance and start it anew"
             )
-        self._ladder = np.frombuffer(bytearray(record), LADDER).view(np.recarray)
+        self._ladder = readable(np.frombuffer(bytearray(record), LADDER))
         account = self._account
         for side, name in ((Side.BUY, "cash_locked"), (Side.SELL, "base_locked")):
             locked_e8 = sum(
@@ -128,7 +128,7 @@ class RestingLadder:
 
         Raises UsageError for a ladder that cannot be carried out. The same revision changes nothing.
         """
-        record = np.frombuffer(bytearray(intent), INTENT).view(np.recarray)
+        record = readable(np.frombuffer(bytearray(intent), INTENT))
         ladder = self._ladder
         if int(record["revision"][0]) == int(ladder["revision"][0]):
             return []

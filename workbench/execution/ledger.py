@@ -15,10 +15,12 @@ import numpy as np
 
 from workbench.core.account import ACCOUNT, book_buy, book_sell
 from workbench.core.costs import SCALE
-from workbench.core.orders import mark_position
-from workbench.core.records import POSITION
+from workbench.core.orders import mark_row
+from workbench.core.records import POSITION, readable
 from workbench.errors import UsageError
 from workbench.market.instruments import Instrument, from_e8
+
+_FIELDS = ACCOUNT.names or ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Ledger:
             raise UsageError(f"instance {name!r} already has an account; choose another name")
         if capital_e8 <= 0:
             raise UsageError(f"capital {from_e8(capital_e8)} must be above 0")
-        book = np.zeros(1, ACCOUNT).view(np.recarray)  # readable without the compiler too
+        book = readable(np.zeros(1, ACCOUNT))
         book["cash_e8"] = capital_e8
         book["cash"] = capital_e8 / SCALE
         self._books[name] = book
@@ -142,29 +144,31 @@ class Ledger:
         self._booked.add((fill.symbol, fill.trade_id))
         return True
 
-    def end_candle(self, name: str) -> None:
-        """Count one more candle held, where the instance has a position at this close."""
+    def end_candle(self, name: str) -> bool:
+        """Count one more candle held, where the instance has a position at this close; return that."""
         book = self._of(name)
-        if book["is_open"][0]:
-            book["bars_held"] += 1
+        if not book["is_open"][0]:
+            return False
+        book["bars_held"] += 1
+        return True
 
     def account(self, name: str) -> LedgerAccount:
         """Return what an instance owns now."""
-        book = self._of(name)[0]
+        one = dict(zip(_FIELDS, self._of(name).item(), strict=True))
         return LedgerAccount(
             name=name,
             instrument=self._instruments[name],
             capital_e8=self._capital[name],
-            cash_e8=int(book["cash_e8"]),
-            base_e8=int(book["base_e8"]),
-            entry_price=float(book["entry_price"]),
-            realised=float(book["realised"]),
-            fees=float(book["fees"]),
+            cash_e8=one["cash_e8"],
+            base_e8=one["base_e8"],
+            entry_price=one["entry_price"],
+            realised=one["realised"],
+            fees=one["fees"],
             trades=self._trades[name],
-            bars_held=int(book["bars_held"]),
-            is_open=bool(book["is_open"]),
-            cash_locked_e8=int(book["cash_locked_e8"]),
-            base_locked_e8=int(book["base_locked_e8"]),
+            bars_held=one["bars_held"],
+            is_open=one["is_open"] != 0,
+            cash_locked_e8=one["cash_locked_e8"],
+            base_locked_e8=one["base_locked_e8"],
         )
 
     def names(self) -> tuple[str, ...]:
@@ -175,14 +179,17 @@ class Ledger:
         """Return the ACCOUNT record itself (shape (1,)), for a ladder that reserves in it."""
         return self._of(name)
 
+    def mark(self, name: str, positions: np.ndarray, row: int, close: float) -> None:
+        """Write what an instance owns, marked at `close`, into one of many POSITION records."""
+        mark_row(positions, row, self._of(name), close)
+
     def position_bytes(
         self, name: str, close: float, *, exit_reason: int = 0, ladder_filled: int = 0
     ) -> bytes:
         """Return the POSITION record that `decide` sees, marked at `close`."""
-        position = np.zeros(1, POSITION).view(np.recarray)
-        position["ladder_filled"] = ladder_filled
-        mark_position(position[0], self._of(name)[0], close)
-        position["exit_reason"] = exit_reason
+        position = readable(np.zeros(1, POSITION))
+        self.mark(name, position, 0, close)
+        position["exit_reason"], position["ladder_filled"] = exit_reason, ladder_filled
         return position.tobytes()
 
     def is_booked(self, symbol: str, trade_id: int) -> bool:
