@@ -101,6 +101,13 @@ CASES: dict[str, tuple[Callable[[Bench], None], dict[str, str | None], tuple[str
         nothing, {"since": "2024-03-01", "until": "2024-02-01"},
         ("since 2024-03-01T00:00Z is not before until 2024-02-01T00:00Z; swap them",),
     ),
+    "an empty window": (
+        nothing, {"since": "2024-03-01", "until": "2024-03-01"}, ("swap them, or widen the window",),
+    ),
+    "future start without an end": (
+        nothing, {"since": "2099-01-01", "until": None},
+        ("--since 2099-01-01T00:00Z lies in the future: this machine's clock says", "begin earlier"),
+    ),
     "no date": (nothing, {"since": "soon"}, ("--since='soon' is not a time; write it like 2024",)),
     "seconds for milliseconds": (nothing, {"since": "1704067200"}, ("looks like seconds; give milli",)),
     "future start": (

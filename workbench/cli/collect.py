@@ -91,7 +91,7 @@ def collect(
             source_named(source, base_url, archive_url),
             kept,
             since_ms=since_ms or 0,
-            until_ms=wall_ms() if until_ms is None else until_ms,
+            until_ms=_now_after(since_ms or 0) if until_ms is None else until_ms,
             **asked,
         )
     if json:
@@ -109,6 +109,19 @@ def return_memory_soon() -> None:
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:200,muzzy_decay_ms:0")
 
 
+def _now_after(since_ms: int) -> int:
+    """Return the end of a window that was given none; UsageError where it begins later."""
+    from workbench.data.times import iso
+
+    now_ms = wall_ms()
+    if since_ms >= now_ms:
+        raise UsageError(
+            f"--since {iso(since_ms)} lies in the future: this machine's clock says {iso(now_ms)}; "
+            "begin earlier"
+        )
+    return now_ms
+
+
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
@@ -119,7 +132,8 @@ def _names(text: str) -> list[str]:
 
 
 def _line(one: Collected) -> str:
-    gaps = f"{one.gaps} gaps ({one.missing} candles missing)" if one.gaps else "no gaps"
+    counted = f"{one.gaps} gap{'s' * (one.gaps > 1)} ({one.missing} candles missing)"
+    gaps = counted if one.gaps else "no gaps"
     revised = f", {one.revised} came again with other numbers" if one.revised else ""
     line = (
         f"{one.symbol} {one.interval}: {one.new:,} new, {one.rows:,} stored from {one.first} "

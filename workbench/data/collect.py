@@ -73,7 +73,10 @@ def collect(
     for symbol in symbols:
         refuse_symbol(symbol)
     if since_ms >= until_ms:
-        raise UsageError(f"since {iso(since_ms)} is not before until {iso(until_ms)}; swap them")
+        raise UsageError(
+            f"since {iso(since_ms)} is not before until {iso(until_ms)}; swap them, or "
+            "widen the window"
+        )
     wanted = [
         store.series(source.venue, symbol, timeframe)
         for symbol in symbols

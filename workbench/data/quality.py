@@ -108,7 +108,10 @@ class Report:
             more = (
                 f" (and {len(self.errors) - 1} more kinds of error)" if len(self.errors) > 1 else ""
             )
-            raise DataError(f"{label}: {self.errors[0].message}{more}")
+            raise DataError(
+                f"{label}: {self.errors[0].message}{more}; such candles are not taken: mend the "
+                "source, or take another"
+            )
 
 
 def check(
