@@ -58,6 +58,7 @@ class Driver:
         self._link: RunnerLink | None = None
         self._loaded: Loaded | None = None
         self._stop = asyncio.Event()
+        book.settled = False  # until what an earlier process left behind is known and answered
         if book.row.state is InstanceState.STOPPING:
             self._stop.set()
 
@@ -69,7 +70,6 @@ class Driver:
     async def run(self) -> None:
         """Live until stopped. Only a broken journal (or a programming error) gets out of here."""
         for ticket in self.book.unsettled:
-            self.book.settled = False
             await self._desk.recover(self.book, ticket)
         try:
             if self._is_alive:

@@ -6,8 +6,9 @@ is known by the seq of its ticket. What the ladder is, is journaled with the tic
 
     in the ladder, its ticket has news   fills are taken in by the order of their trades; a whole fill
                                          calls for the opposite order
-    in the ladder, its ticket is gone    after a restart or stepping aside it is sent anew; else the
-                                         rung is off, with an alarm, until another revision
+    in the ladder, its ticket is gone    where it never arrived, stepped aside, or was gone at a restart,
+                                         it is sent anew; else the rung is off, with an alarm, until
+                                         another revision
     a ticket stands, not in the ladder   it is taken back
     a rung waits                         it is reserved and sent
 
@@ -18,7 +19,6 @@ own price trades at once, as a limit order does.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bridge.clock import Clock
@@ -92,22 +92,30 @@ class LiveLadder:
                 await self._desk.withdraw(self._book, one)
 
     async def place(self) -> None:
-        """Send what waits, and anew what stepped aside."""
+        """Send what waits, one after the other: after a death at most one of them is in doubt."""
         await self.hear()
-        if self._again or self._ladder.waits:
-            crash("before_place")
-        while waiting := [*self._renewed(), *self._due()]:
-            for ticket in waiting:
-                await self._rest(ticket)
+        waiting, sent = self._ladder.waiting, 0
+        if not waiting:
+            return
+        crash("before_place")
+        for order in self._ladder.due():
+            sent += 1
+            await self._rest(self._journaled(order))
             await self.hear()
+        if unpaid := waiting - sent:
+            reason = (
+                f"rungs that cannot be paid, or are below the exchange's minimum: {unpaid}; off"
+            )
+            self._commit(self._book.row, [self._alarm(reason)])
 
     # -- news
 
     async def hear(self) -> None:
         """Answer every whole fill with the opposite order, until there is nothing new."""
-        while self._news() or self._ended():
+        while self._again or self._news() or self._ended():
             crash("before_answer")
-            for ticket in self._answers():
+            ticket = self._answer()
+            if ticket is not None:
                 await self._rest(ticket)
 
     async def take_back(self) -> None:
@@ -117,7 +125,7 @@ class LiveLadder:
         if self._book.row.ladder:
             self._ladder.withdraw()
             self._again.clear()
-            self._commit([], [])
+            self._commit(self._book.row, [])
 
     async def restore(self) -> None:
         """Go on from the journal after a restart, its tickets looked at already."""
@@ -176,29 +184,33 @@ class LiveLadder:
             trade_id = fill.trade_id
         return _News(trade_id, ticket.seq, quantity_e8, kept_e8, cash_e8, base_e8)
 
-    def _answers(self) -> list[Ticket]:
-        """Take all news in and journal the opposite orders that they call for.
+    def _answer(self) -> Ticket | None:
+        """Take in the oldest news, or an end, and journal the order that it calls for.
 
-        All fills are booked already, so what came with the later ones is spoken for while the earlier
-        ones are answered: each opposite order reserves what it would have found at its own time.
+        All fills are booked already, so what came with the later ones is spoken for while the oldest is
+        answered: an opposite order reserves what it would have found at its own time.
         """
-        news, row = self._news(), self._book.row
-        tickets: list[Ticket] = []
-        for i, one in enumerate(news):
-            rung, later = self._ladder.order_of(one.seq).rung, news[i + 1 :]
-            opposite = self._ladder.has_filled(
-                rung,
-                one.quantity_e8,
-                one.kept_e8,
-                spoken_quote_e8=sum(other.cash_e8 for other in later),
-                spoken_base_e8=sum(other.base_e8 for other in later),
-            )
-            if opposite is not None:
-                row = replace(row, seq=row.seq + 1)
-                tickets.append(self._ticket(row, opposite))
-        lost = [self._ladder_lost(ticket) for ticket in self._ended()]
-        self._commit(tickets, lost, row)
-        return tickets
+        news, ended = self._news(), self._ended()
+        if not news and ended:
+            self._has_lost(ended[0])
+            return None
+        if not news:
+            seq = min(self._again)
+            self._again.remove(seq)
+            order = self._ladder.resting().get(seq)
+            return None if order is None else self._journaled(order)
+        one, later = news[0], news[1:]
+        opposite = self._ladder.has_filled(
+            self._ladder.order_of(one.seq).rung,
+            one.quantity_e8,
+            one.kept_e8,
+            spoken_quote_e8=sum(other.cash_e8 for other in later),
+            spoken_base_e8=sum(other.base_e8 for other in later),
+        )
+        if opposite is None:
+            self._commit(self._book.row, [])
+            return None
+        return self._journaled(opposite)
 
     def _ended(self) -> list[Ticket]:
         """Return tickets that ended without being filled, which nobody here had asked for."""
@@ -210,44 +222,23 @@ class LiveLadder:
             if self._booked(by_seq[seq]) < by_seq[seq].quantity_e8
         ]
 
-    def _ladder_lost(self, ticket: Ticket) -> Event:
+    def _has_lost(self, ticket: Ticket) -> None:
         self._ladder.has_ended(ticket.seq)
         reason = (
             f"the exchange ended the {ticket.side.value.lower()} of {ticket.reason} "
             f"({ticket.note or ticket.status}); that rung is off until the strategy lays its ladder anew"
         )
-        data = {"reason": reason, "client_order_id": ticket.client_order_id}
-        return Event("alarm", ticket.instance, ticket.candle_ms, data)
+        self._commit(self._book.row, [self._alarm(reason)])
 
-    def _due(self) -> list[Ticket]:
-        """Reserve what waits and journal its tickets."""
-        if not self._ladder.waits:
-            return []
-        row, tickets, refused = self._book.row, [], self._ladder.refused
-        for order in self._ladder.due():
-            row = replace(row, seq=row.seq + 1)
-            tickets.append(self._ticket(row, order))
-        told: list[Event] = []
-        if unpaid := self._ladder.refused - refused:
-            reason = f"{unpaid} rungs cannot be paid, or are below the exchange's minimum: off"
-            told = [Event("alarm", row.name, row.last_candle_ms, {"reason": reason})]
-        self._commit(tickets, told, row)
-        return tickets
+    def _alarm(self, reason: str) -> Event:
+        row = self._book.row
+        return Event("alarm", row.name, row.last_candle_ms, {"reason": reason})
 
-    def _renewed(self) -> list[Ticket]:
-        """Journal anew the orders that are wanted and gone."""
-        row, tickets = self._book.row, []
-        for seq in sorted(self._again & self._ladder.resting().keys()):
-            row = replace(row, seq=row.seq + 1)
-            tickets.append(self._ticket(row, self._ladder.order_of(seq)))
-        self._again.clear()
-        if tickets:
-            self._commit(tickets, [], row)
-        return tickets
-
-    def _ticket(self, row: InstanceRow, order: RungOrder) -> Ticket:
+    def _journaled(self, order: RungOrder) -> Ticket:
+        """Journal the ticket of a rung's order, with the ladder that it belongs to."""
+        row = replace(self._book.row, seq=self._book.row.seq + 1)
         self._ladder.sent(order.rung, row.seq)
-        return resting_ticket(
+        ticket = resting_ticket(
             row,
             row.seq,
             side=Side(order.side.value),
@@ -256,21 +247,21 @@ class LiveLadder:
             price_e8=order.price_e8,
             reason=f"{REASON} {order.id}",
         )
+        self._commit(row, [ticket, ticket_event(ticket)])
+        return ticket
 
     async def _rest(self, ticket: Ticket) -> None:
-        await self._desk.rest(self._book, [ticket])
+        (after,) = await self._desk.rest(self._book, [ticket])
+        if after.status is TicketStatus.VOID:
+            self._again.add(ticket.seq)
 
     def _saved(self, row: InstanceRow) -> InstanceRow:
         return replace(row, ladder=_packed(self._ladder.record))
 
-    def _commit(
-        self, tickets: Iterable[Ticket], told: Iterable[Event], row: InstanceRow | None = None
-    ) -> None:
-        """Journal the ladder as it is now with the tickets that it calls for."""
-        after = self._saved(row or self._book.row)
-        rows: list[Row] = [after, *tickets, *told]
-        rows += [ticket_event(ticket) for ticket in tickets]
-        self._books.commit(self._book, core.Step(after, tuple(rows)), self._clock.wall_ms())
+    def _commit(self, row: InstanceRow, more: list[Row]) -> None:
+        """Journal the ladder as it is now, in one transaction with what it calls for."""
+        after = self._saved(row)
+        self._books.commit(self._book, core.Step(after, (after, *more)), self._clock.wall_ms())
 
 
 def no_ladder() -> bytes:

@@ -179,18 +179,21 @@ async def test_a_new_revision_takes_back_only_what_has_changed(tmp_path: Path) -
 async def test_what_cannot_be_paid_and_what_the_exchange_refuses_is_off_with_an_alarm(
     tmp_path: Path,
 ) -> None:
-    """1,000 USDT pay five rungs of 200; -1013 ends another one; a new revision tries them again."""
+    """1,000 USDT pay five rungs of 200. One that -1013 ends leaves its cash to the last; not so afterwards."""
     gateway = Gateway(tmp_path, plan=["", "refuse"])
     gateway.exchange.refusal = -1013
     rungs = [(i, 1, 90.0 - i, 200.0, 0.0) for i in range(6)]
     await gateway.decide(1, *rungs)
-    assert sorted(one[1] for one in gateway.standing().values()) == [86.0, 87.0, 88.0, 90.0]
-    said = " ".join(gateway.journal.alarms)
-    assert "1 rungs cannot be paid" in said
-    assert "-1013" in said
+    paid = [85.0, 86.0, 87.0, 88.0, 90.0]
+    assert sorted(one[1] for one in gateway.standing().values()) == paid
+    assert any("-1013" in one for one in gateway.journal.alarms)
     gateway.demand_sound()
     await gateway.decide(2, *rungs)
-    assert sorted(one[1] for one in gateway.standing().values()) == [86.0, 87.0, 88.0, 89.0, 90.0]
+    assert sorted(one[1] for one in gateway.standing().values()) == paid
+    assert "below the exchange's minimum: 1; off" in gateway.journal.alarms[-1]
+    gateway.demand_sound()
+    await gateway.decide(3, *rungs[1:])
+    assert sorted(one[1] for one in gateway.standing().values()) == [85.0, 86.0, 87.0, 88.0, 89.0]
     gateway.demand_sound()
 
 
@@ -243,7 +246,7 @@ async def test_a_ladder_that_is_taken_back_leaves_nothing_at_the_exchange(tmp_pa
     assert gateway.standing() == {}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(data=st.data())
 async def test_deaths_and_lost_messages_never_double_a_rung_and_lose_no_fill(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -58,7 +58,7 @@ class EventLadder:
         before = self._ladder.revision
         revised = self._ladder.lay(intent.tobytes(), t)
         self._take_back(revised, closed_ms)
-        if self._ladder.waits:
+        if self._ladder.waiting:
             model = self._market.model
             if model.latency_ms or model.volume_share is not None or model.orders != "market":
                 raise UsageError(
@@ -91,7 +91,7 @@ class EventLadder:
 
     def place_due(self, t: int) -> None:
         """Place the rungs that wait, at the open of candle t."""
-        if self._ladder.waits:
+        if self._ladder.waiting:
             self._now_ms = int(self._candles.records["open_time"][t])
             self._market.stand_at_open(self._candles, t)
             for order in self._ladder.due():

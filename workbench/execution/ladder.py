@@ -99,9 +99,9 @@ class RestingLadder:
         return int(self._ladder["filled"][0])
 
     @property
-    def waits(self) -> bool:
-        """Return whether a rung waits to be placed."""
-        return bool(self._ladder["waiting"][0])
+    def waiting(self) -> int:
+        """Return how many rungs wait to be placed."""
+        return int(self._ladder["waiting"][0])
 
     @property
     def refused(self) -> int:
