@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import naive, naive_strategies
+from tests.backtest.naive_rows import demand_equal, row_of
 from tests.candle_builders import START_MS, martingale, to_cents
 from tests.conftest import ROOT
 from workbench.backtest import event_form, sweep
@@ -62,59 +63,7 @@ def expected(candles: Candles, targets: list[float | None], fee: float) -> dict[
         r["open"].tolist(), r["close"].tolist(), r["volume"].tolist(), r["missing_before"].tolist(),
         targets, first=first, cash=10_000.0, fee=fee, slippage=0.0001,
     )  # fmt: skip
-    cash, base, profits, fees, held = 10_000.0, 0.0, [], 0.0, 0
-    fills = {fill[0]: fill for fill in book.fills}
-    for t in range(first, len(r)):
-        if t in fills:
-            _, side, price, quantity = fills[t]
-            if side == "BUY":
-                spent, base, cash = cash, quantity, 0.0
-                fees += spent * fee
-            else:
-                cash = base * price * (1 - fee)
-                fees += base * price * fee
-                profits.append(cash - spent)
-                base = 0.0
-        held += base > 0
-    returns = naive.daily_returns(
-        r["open_time"][first:].tolist(), candles.timeframe.mean_ms, 10_000.0, book.equity
-    )
-    days = len(candles) * candles.timeframe.mean_ms / 86_400_000
-    growth = (book.equity[-1] / 10_000.0) ** (365 / days) - 1 if days >= 90 else None
-    drawdown = naive.max_drawdown(10_000.0, book.equity)
-    lost = -sum(p for p in profits if p <= 0)
-    # Of returns that hardly differ, sums of squares lose the digits that the Sharpe ratio is made of.
-    told = len(returns) > 1 and np.std(returns) > 1e-3 * np.sqrt(np.mean(np.square(returns)))
-    lost_days = len(returns) > 1 and min(returns) < -1e-9
-    wanted = {
-        "final_equity": book.equity[-1],
-        "total_return": book.equity[-1] / 10_000.0 - 1,
-        "cagr": growth,
-        "calmar": growth / -drawdown if growth is not None and drawdown < 0 else None,
-        "sharpe": naive.sharpe(returns, 365) if told else None,
-        "sortino": naive.sortino(returns, 365) if lost_days else None,
-        "max_drawdown": drawdown,
-        "trades": len(profits),
-        "open_trade": base > 0,
-        "win_rate": sum(p > 0 for p in profits) / len(profits) if profits else None,
-        "profit_factor": sum(p for p in profits if p > 0) / lost if lost > 0 else None,
-        "exposure": held / len(candles),
-        "fees": fees,
-        "bars": len(candles),
-    }
-    if not told and any(returns):
-        del wanted["sharpe"]
-    if not lost_days and len(returns) > 1 and min(returns) < 0:
-        del wanted["sortino"]
-    return wanted
-
-
-def demand_equal(got: dict[str, object], wanted: dict[str, float | None]) -> None:
-    for column, value in wanted.items():
-        if value is None:
-            assert got[column] is None, (column, got)
-        else:
-            assert got[column] == pytest.approx(value, rel=1e-9, abs=1e-9), (column, got)
+    return row_of(candles, [fill[:3] for fill in book.fills], book.equity, fee)
 
 
 prices = st.lists(st.integers(900, 1100), min_size=40, max_size=180)

@@ -47,7 +47,7 @@ def test_each_row_of_a_sweep_is_the_backtest_with_its_exits() -> None:
             "time_stop": row["exit_time_stop"],
         }
         run = wb.backtest(candles, MACD, fast=row["fast"], exits=exits, filters="none")
-        assert run.metrics["final_equity"] == row["final_equity"]
+        assert run.metrics["final_equity"] == pytest.approx(row["final_equity"], rel=1e-9)
         assert (run.metrics["trades"], run.ambiguous) == (row["trades"], row["ambiguous"])
     assert swept.frame["final_equity"].n_unique() > 6
 

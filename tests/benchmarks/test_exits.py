@@ -15,6 +15,7 @@ import pytest
 
 from tests.benchmarks.plain_macd import plain_macd
 from tests.candle_builders import martingale
+from workbench.backtest import sweep
 from workbench.backtest.exits import joined
 from workbench.backtest.kernels import Run, kernel
 from workbench.backtest.setting import Costs
@@ -76,17 +77,20 @@ def test_the_yardstick_makes_the_kernels_trades(candles: Candles) -> None:
 
 
 @pytest.mark.parametrize("name", list(GRIDS))
-def test_user_code_with_stop_and_take_profit(candles: Candles, name: str) -> None:
+def test_user_code_with_stop_and_take_profit(
+    candles: Candles, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "has_event_form", lambda spec, costs: False)
     spec = load(name)
     grid = spec.grid(GRIDS[name])
     exits = EXITS if name != "grid" else None  # the grid writes its own levels
     protected = joined(grid, exits_of(exits))
     yardstick, sets = _yardstick(candles)
 
-    def sweep() -> object:
+    def run() -> object:
         return sweep_params(candles, spec, protected, costs=Costs(), threads=1)
 
-    plain, ours = _best_of(ROUNDS, yardstick, sweep)
+    plain, ours = _best_of(ROUNDS, yardstick, run)
     speed, yard = len(protected) * BARS / ours / 1e9, sets * BARS / plain / 1e9
     print(
         f"\n{name} with stop and take-profit: {speed:.3f} G bc/s, plain MACD {yard:.3f} G bc/s, "

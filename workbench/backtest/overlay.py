@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.backtest.setting import Guards
-from workbench.core.exits import UNIT_ATR, average_true_range
+from workbench.core.exits import average_true_range
 from workbench.core.guards import realised_volatility
 from workbench.errors import DataError
+from workbench.execution.exits import ranged
 from workbench.market.candles import CANDLE, Candles
 from workbench.market.timeframes import YEAR_MS
 from workbench.strategies.spec import wilder_stable
@@ -54,10 +55,7 @@ def overlay_of(candles: Candles, exits: np.ndarray, guards: Guards) -> Overlay:
 
 def periods_of(exits: np.ndarray) -> np.ndarray:
     """Return the distinct periods of average true ranges that these exits need, rising."""
-    asks = np.zeros(len(exits), np.bool_)
-    for name in ("stop", "take_profit", "trail"):
-        asks |= exits[name]["unit"] == UNIT_ATR
-    return np.unique(exits["atr_period"][asks])
+    return np.unique(exits["atr_period"][ranged(exits)])
 
 
 def range_start(candles: Candles, period: int) -> int:

@@ -88,7 +88,7 @@ def sweep_params(
 def _run(run: Run, spec: Spec, costs: Costs, *, threads: int, progress: bool) -> None:
     """Fill the rows of a run, by the event form where there is one, else by the plain kernel."""
     form = run.form
-    if form == "plain" and has_event_form(spec, costs):
+    if has_event_form(spec, costs):
         left = EventForm.of(spec, run).run(threads=threads, progress=progress)
         if len(left):
             again = run.only(left)

@@ -6,7 +6,8 @@ the targets 1 and 0 and does not look at its position, most of that is the same 
 1. signals of sixteen parameter sets at a time become bits, 64 candles a word (`event_form_signals`);
 2. trades are where the bits turn: a few per cent of the candles (`event_form_trades`);
 3. what lies between two fills, the extremes of the closes, comes from a table that all parameter sets
-   of a block share (`event_form_ranges`).
+   of a block share (`event_form_ranges`);
+4. with protective exits, a trade ends at the first low or high that reaches one (`event_form_exits`).
 
 Candles are taken in blocks of 1,024, parameter sets in groups of sixteen, and everything that passes
 from one block to the next is in `TRADER` and the signals' memory: a caller may stop after any block.
@@ -22,7 +23,7 @@ from numba import njit
 
 from workbench.core.costs import worsened_buy, worsened_sell
 from workbench.core.event_form_ranges import BLOCK, TABLE_SIZE, build_ranges
-from workbench.core.event_form_trades import EDGES_SIZE, WORDS_A_BLOCK, trade_block
+from workbench.core.event_form_trades import EDGES_SIZE, WORDS_A_BLOCK
 from workbench.core.naming import named
 from workbench.core.statistics import growth_a_year, sharpe_ratio, sortino_ratio
 from workbench.core.vectors import LANES
@@ -58,12 +59,15 @@ def fill_market(candles, samples, first, costs, market):
     market.slots[candles.shape[0]] = slot
 
 
-def make_run_blocks(signals, name):
-    """Return the compiled loop over blocks and groups around one family's compiled `signals`."""
+def make_run_blocks(signals, trade, name):
+    """Return the compiled loop over blocks and groups around one family's compiled `signals`.
+
+    `trade` is `trade_block` or, for a run with exits, `trade_protected_block`.
+    """
 
     @njit(nogil=True)
     @named(name)
-    def run_blocks(market, first, stop, settled, shapes, memories, traders):
+    def run_blocks(market, protection, first, stop, settled, shapes, memories, traders):
         """Run every group over the blocks `first` to before `stop`."""
         candles = market.slots.shape[0] - 1
         table = np.empty(TABLE_SIZE)
@@ -83,21 +87,13 @@ def make_run_blocks(signals, name):
                     doubts,
                 )  # fmt: skip
                 for lane in range(min(LANES, traders.shape[0] - group * LANES)):
-                    trader = traders[group * LANES + lane]
+                    c = group * LANES + lane
+                    trader = traders[c]
                     trader.doubt |= doubts[lane]
-                    trade_block(
-                        trader,
-                        market,
-                        begin,
-                        count,
-                        lane,
-                        above,
-                        below,
-                        table,
-                        targets,
-                        edges,
-                        levels,
-                    )
+                    trade(
+                        trader, c, protection, market, begin, count, lane, above, below, table,
+                        targets, edges, levels,
+                    )  # fmt: skip
 
     return run_blocks
 

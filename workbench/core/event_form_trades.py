@@ -1,6 +1,6 @@
 """Trades of one parameter set in one block of candles, from the bits of its signals.
 
-The bits become the target at each close (`_targets`), the target becomes what is held at each close
+The bits become the target at each close (`find_targets`), the target becomes what is held at each close
 (`_edges`): an order waits for the next tradable open and dies with its target, so on a tradable candle
 the target of the candle before is held, on any other nothing changes. Where the holding turns are
 fills; between two fills the equity is cash, or a quantity times the close, so that highest, lowest and
@@ -66,21 +66,26 @@ ALL = ~np.uint64(0)
 
 
 @njit(nogil=True, forceinline=True)
-def trade_block(trader, market, begin, count, lane, above, below, table, targets, edges, levels):
-    """Trade the candles `begin` to `begin + count`; the rest of the arguments is scratch space."""
+def trade_block(
+    trader, c, protection, market, begin, count, lane, above, below, table, targets, edges, levels
+):
+    """Trade the candles `begin` to `begin + count`; `targets`, `edges`, `levels` are scratch space.
+
+    Signals alone make trades here: `protection` is for `event_form_exits`.
+    """
     if trader.starts >= begin + count:
-        trader.above = _bit(above, lane, count - 1)
+        trader.above = bit_of(above, lane, count - 1)
         return
-    ties = _targets(trader, begin, count, lane, above, below, targets)
+    ties = find_targets(trader, begin, count, lane, above, below, targets)
     n = _edges(trader, market, begin, count, ties, targets, edges)
     _run_trades(trader, market, begin, count, n, table, edges, levels)
     samples = market.slots[begin + count] - market.slots[begin]
     if samples > 0:
-        _take_samples(trader, samples, levels)
+        take_samples(trader, samples, levels)
 
 
 @njit(nogil=True, forceinline=True)
-def _targets(trader, begin, count, lane, above, below, targets):
+def find_targets(trader, begin, count, lane, above, below, targets):
     """Write the target at each close, ties unresolved, and behind them the ties; return if any."""
     ties, words = np.uint64(0), (count + 63) // 64
     for word in range(words):
@@ -92,7 +97,7 @@ def _targets(trader, begin, count, lane, above, below, targets):
         ties |= tied
     if trader.starts >= begin:
         since = trader.starts - begin
-        trader.waits = _bit(above, lane, since - 1) if since > 0 else np.int64(trader.above)
+        trader.waits = bit_of(above, lane, since - 1) if since > 0 else np.int64(trader.above)
         for word in range(since // 64):
             targets[word] = np.uint64(0)
         targets[since // 64] &= ALL << np.uint64(since % 64)
@@ -123,11 +128,11 @@ def _edges(trader, market, begin, count, ties, targets, edges):
     for word in range((count + 63) // 64):
         wanted = targets[word]
         if ties:
-            wanted = _keep(wanted, targets[WORDS_A_BLOCK + word], target)
+            wanted = keep_before(wanted, targets[WORDS_A_BLOCK + word], target)
         held = wanted << ONE | target
         untradable = market.untradable[begin // 64 + word]
         if untradable:
-            held = _keep(held, untradable, holds)
+            held = keep_before(held, untradable, holds)
         turned = held ^ (held << ONE | holds)
         last = np.uint64(63)
         if word * 64 + 64 > count:
@@ -148,7 +153,7 @@ def _edges(trader, market, begin, count, ties, targets, edges):
 
 
 @njit(nogil=True, forceinline=True)
-def _keep(word, where, before):
+def keep_before(word, where, before):
     """Return the word with each bit of `where` replaced by the one before it."""
     while where:
         place = np.uint64(trailing_zeros(where))
@@ -172,7 +177,7 @@ def _run_trades(trader, market, begin, count, n, table, edges, levels):
         if not holds:  # in cash from `since` to the next edge
             until = at(edges, i)
             slot = at(slots, begin + until) - offset
-            _write(levels, since_slot, slot, spread(cash))
+            write_equity(levels, since_slot, slot, spread(cash))
             if i == n:
                 break
             i, since, since_slot, spent, holds = i + 1, until, slot, cash, 1
@@ -182,10 +187,10 @@ def _run_trades(trader, market, begin, count, n, table, edges, levels):
         slot = at(slots, begin + until) - offset
         if until > since:
             high, low, fall = extremes(table, since, until - 1)
-            worst = _lower(worst, _lower(fall, low * quantity / peak))
-            peak = _higher(peak, high * quantity)
+            worst = lower(worst, lower(fall, low * quantity / peak))
+            peak = higher(peak, high * quantity)
             held += until - since
-        _mark(levels, since_slot, slot, market.marks, offset, quantity)
+        write_marks(levels, since_slot, slot, market.marks, offset, quantity)
         if i == n:
             break
         i, since, since_slot, holds = i + 1, until, slot, 0
@@ -198,8 +203,8 @@ def _run_trades(trader, market, begin, count, n, table, edges, levels):
         wins += int(gain > 0.0)
         trades += 1
         doubt |= int(abs(gain) < EVEN * spent)
-        worst = _lower(worst, cash / peak)
-        peak = _higher(peak, cash)
+        worst = lower(worst, cash / peak)
+        peak = higher(peak, cash)
     trader.cash, trader.quantity, trader.spent, trader.holds = cash, quantity, spent, holds
     trader.peak, trader.worst = peak, worst
     trader.paid, trader.received, trader.gained, trader.lost = paid, received, gained, lost
@@ -207,7 +212,7 @@ def _run_trades(trader, market, begin, count, n, table, edges, levels):
 
 
 @njit(nogil=True, forceinline=True)
-def _write(levels, first, stop, equity):
+def write_equity(levels, first, stop, equity):
     """Write one equity from slot `first` to before `stop`, and over what follows: at least once."""
     store(levels, 1 + first, equity)
     while first + LANES < stop:
@@ -216,8 +221,8 @@ def _write(levels, first, stop, equity):
 
 
 @njit(nogil=True, forceinline=True)
-def _mark(levels, first, stop, marks, offset, quantity):
-    """Write quantity times the closes that end samples, as `_write` does."""
+def write_marks(levels, first, stop, marks, offset, quantity):
+    """Write quantity times the closes that end samples, as `write_equity` does."""
     store(levels, 1 + first, quantity * load(marks, offset + first))
     while first + LANES < stop:
         first += LANES
@@ -225,7 +230,7 @@ def _mark(levels, first, stop, marks, offset, quantity):
 
 
 @njit(nogil=True, forceinline=True)
-def _take_samples(trader, samples, levels):
+def take_samples(trader, samples, levels):
     """Add the returns between the equities in `levels` to the sums; the first is the one before."""
     levels[0] = trader.sampled
     trader.sampled = levels[samples]
@@ -241,15 +246,15 @@ def _take_samples(trader, samples, levels):
 
 
 @njit(nogil=True, forceinline=True)
-def _higher(one, other):
+def higher(one, other):
     return one if one > other else other
 
 
 @njit(nogil=True, forceinline=True)
-def _lower(one, other):
+def lower(one, other):
     return one if one < other else other
 
 
 @njit(nogil=True, forceinline=True)
-def _bit(words, lane, candle):
+def bit_of(words, lane, candle):
     return np.int64(words[candle // 64 * LANES + lane] >> np.uint64(candle % 64) & ONE)

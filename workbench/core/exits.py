@@ -239,20 +239,21 @@ def first_reached(stop, take_profit, touch, candle, fine, begin, end):
     `touch` lets a take-profit fill where it is only touched. `fine[begin:end]` are the candle's
     finer ones, none where begin is end; the price of a stop is before slippage.
     """
-    reason, price, both = _on_legs(stop, take_profit, touch, candle)
+    reason, price, both = on_legs(stop, take_profit, touch, candle)
     if not both:
         return reason, price, 0
     for i in range(begin, end):
         part = fine[i]
         if part.volume > 0.0 and part.missing_before == 0:
-            found, at, unclear = _on_legs(stop, take_profit, touch, part)
+            found, at, unclear = on_legs(stop, take_profit, touch, part)
             if found != REASON_NONE:
                 return found, at, 1 if unclear else 0
     return reason, price, 1
 
 
 @njit(nogil=True)
-def _on_legs(stop, take_profit, touch, candle):
+def on_legs(stop, take_profit, touch, candle):
+    """Return (reason, price, whether both were reached) on the legs open, low, high, close."""
     if candle.open <= stop:
         return REASON_STOP, candle.open, False
     if _passed(candle.open - take_profit, touch):

@@ -93,12 +93,25 @@ def no_bits(typing_context):
 
 
 @intrinsic
+def pointer(typing_context, array):
+    """Return where a flat array's numbers begin: handing that on costs no counting of references.
+
+    The caller keeps the array. `at` and `load` take it in place of the array.
+    """
+
+    def generate(context, builder, signature, arguments):
+        return _begin(context, builder, signature.args[0], arguments[0])
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+@intrinsic
 def at(typing_context, array, index):
     """Return a number of a flat array; the index is 0 or more, which spares looking at its sign."""
 
     def generate(context, builder, signature, arguments):
-        flat = context.make_array(signature.args[0])(context, builder, arguments[0])
-        return builder.load(builder.gep(flat.data, [arguments[1]]))
+        begin = _begin(context, builder, signature.args[0], arguments[0])
+        return builder.load(builder.gep(begin, [arguments[1]]))
 
     return array.dtype(array, types.intp), generate
 
@@ -245,7 +258,12 @@ def _some_of(builder, values, begin, width):
 
 
 def _lanes_at(context, builder, signature, arguments):
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
     vector = _WORDS if signature.args[0].dtype == types.uint64 else _DOUBLES
-    first = builder.gep(array.data, [arguments[1]])
+    first = builder.gep(_begin(context, builder, signature.args[0], arguments[0]), [arguments[1]])
     return builder.bitcast(first, vector.as_pointer())
+
+
+def _begin(context, builder, kind, array):
+    if isinstance(kind, types.CPointer):
+        return array
+    return context.make_array(kind)(context, builder, array).data

@@ -91,6 +91,14 @@ def is_any(exits: np.ndarray) -> bool:
     return bool(levels or (exits["time_stop_bars"] > 0).any())
 
 
+def ranged(exits: np.ndarray) -> np.ndarray:
+    """Return, for each record, whether an exit is measured in average true ranges."""
+    asks = np.zeros(len(exits), np.bool_)
+    for name in LEVELS:
+        asks |= exits[name]["unit"] == UNIT_ATR
+    return asks
+
+
 def said(exits: np.ndarray) -> str:
     """Return one EXITS record as a caller would write it: "stop=2%, time_stop=48"."""
     parts = []
