@@ -92,6 +92,21 @@ def test_a_users_own_file_is_equal_in_all_engines_too(tmp_path: Path) -> None:
     assert found[-1]["fills"] > 2
 
 
+@pytest.mark.slow
+def test_a_grid_fills_the_same_rungs_on_the_live_path() -> None:
+    """Bought first, then laid; up to seven rungs and their opposites trade inside one candle."""
+    shared_path("data/klines_1h.parquet")
+    params = "lines=33,low=0.95,high=1.05,inventory=1"
+    found = parity(
+        "--strategy", "grid", "--params", params, "--engines", "event,live",
+        "--start", "2025-03-01", "--end", "2025-03-02",
+    )  # fmt: skip
+    for one in found:
+        assert one["decisions"] == 24
+        assert one["fills"] > 40
+        assert one["equity_difference"] <= 1e-9
+
+
 @pytest.mark.parametrize("name", ON_TARGETS)
 def test_every_target_strategy_is_equal_in_sweep_event_engine_and_backtrader(name: str) -> None:
     pytest.importorskip("workbench.backtest.reference", exc_type=UsageError)
@@ -122,6 +137,20 @@ def test_every_target_strategy_is_equal_on_the_live_path_over_two_weeks(name: st
     )
     assert [one["decisions"] for one in found[2:]] == [336] * 3
     assert found[-1]["fills"] >= 1
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1_300)
+@pytest.mark.parametrize("inventory", [0, 1])
+def test_a_grid_is_equal_on_the_live_path_over_two_weeks(inventory: int) -> None:
+    shared_path("data/klines_1h.parquet")
+    params = f"lines=25,low=0.85,high=1.15,inventory={inventory}"
+    found = parity(
+        "--strategy", "grid", "--params", params, "--engines", "sweep,event,live",
+        "--start", "2025-03-01", "--end", "2025-03-15",
+    )  # fmt: skip
+    assert [one["decisions"] for one in found[2:]] == [336] * 2
+    assert found[-1]["fills"] > 100
 
 
 @pytest.mark.parametrize(
