@@ -15,8 +15,8 @@ from workbench.backtest.event_instance import EventInstance
 from workbench.backtest.event_market import EventMarket
 from workbench.backtest.market_model import AT_ONCE, MarketModel
 from workbench.backtest.overlay import first_record
-from workbench.backtest.results import BacktestResult, equity_frame, fills_frame, reasons_for
-from workbench.backtest.round_trips import round_trips
+from workbench.backtest.results import BacktestResult, reasons_for
+from workbench.backtest.round_trips import profits_of, round_trips
 from workbench.backtest.scorecard import Span, score
 from workbench.backtest.setting import Costs, demand_window, trading_rules
 from workbench.backtest.single import warm_up_notes
@@ -77,12 +77,12 @@ def result_of(
     """Return what an instance did as a backtest; `costs` with the instance's own capital as cash."""
     account = one.market.ledger.account(one.name)
     begin, curve = first_record(candles, one.levels, costs.guards, one.warm), one.curve()
-    frame = fills_frame(np.array(one.fills, FILL), candles)
+    fills = np.array(one.fills, FILL)
     trades = round_trips(
-        frame, step=one.rules.step_e8 / SCALE, last_close=float(candles.window["close"][-1])
+        fills, step=one.rules.step_e8 / SCALE, last_close=float(candles.window["close"][-1])
     )
     metrics = score(
-        Span.of(candles), costs.cash, curve, trades,
+        Span.of(candles), costs.cash, curve, profits_of(trades),
         held=one.held, open_trade=account.is_open, fees=account.fees,
     )  # fmt: skip
     return BacktestResult(
@@ -93,9 +93,9 @@ def result_of(
         engine="event",
         metrics=metrics,
         reasons=reasons_for(metrics, candles),
-        fills=frame,
-        trades=trades,
-        equity=equity_frame(curve, candles, costs),
+        fill_records=fills,
+        trip_records=trades,
+        curve=curve,
         pending=one.waiting is not None,
         data_sha256=candles.used_sha256(begin),
         exits=one.levels,

@@ -50,16 +50,22 @@ def mark_valid(params, out):
         out[c] = valid(params[c])
 '''
 
-_CURVE_TEMPLATE = '''"""Generated from the sources of workbench.core; do not edit."""
+_RESULTS_TEMPLATE = '''"""Generated from the sources of workbench.core; do not edit."""
 
 from numba import njit
 
 from workbench.core.curve import describe_curve
+from workbench.core.trips import fold_fills
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def describe(cash, equity, cash_left, ends, profits, scale, out):
     describe_curve(cash, equity, cash_left, ends, profits, scale, out[0])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fold(fills, step, last_close, trips):
+    return fold_fills(fills, step, last_close, trips)
 '''
 _FORM = """
 simulate_{form} = make_simulate(decide, STATE, "{key}_{form}", {flags})
@@ -169,9 +175,19 @@ def _with_ladders(form: str, ladders: bool) -> str:
 
 
 def curve_kernel() -> Callable[..., None]:
-    """Return the compiled `describe_curve`, under a key of its own: it is the same for all strategies."""
-    key = key_of(_CURVE_TEMPLATE)
-    return cast("Callable[..., None]", generated_module(key, _CURVE_TEMPLATE).describe)
+    """Return the compiled `describe_curve`."""
+    return cast("Callable[..., None]", _of_results().describe)
+
+
+def trips_kernel() -> Callable[..., int]:
+    """Return the compiled `fold_fills`."""
+    return cast("Callable[..., int]", _of_results().fold)
+
+
+@cache
+def _of_results() -> ModuleType:
+    """Return what describes results, under a key of its own: it is the same for all strategies."""
+    return generated_module(key_of(_RESULTS_TEMPLATE), _RESULTS_TEMPLATE)
 
 
 def kernel_key(spec: Spec) -> str:

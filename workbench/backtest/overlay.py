@@ -55,7 +55,8 @@ def overlay_of(candles: Candles, exits: np.ndarray, guards: Guards) -> Overlay:
 
 def periods_of(exits: np.ndarray) -> np.ndarray:
     """Return the distinct periods of average true ranges that these exits need, rising."""
-    return np.unique(exits["atr_period"][ranged(exits)])
+    found = exits["atr_period"][ranged(exits)]
+    return np.unique(found) if len(found) else found
 
 
 def range_start(candles: Candles, period: int) -> int:

@@ -51,13 +51,16 @@ class PortfolioResult:
         notes: tuple[str, ...],
     ) -> PortfolioResult:
         """Add the parts up; `spare` is cash that no part was given, `steps` each part's lot."""
+        import polars as pl
+
         equity = _equity_frame(parts, spare, steps)
         curve = np.zeros(equity.height, EQUITY)
         curve["equity"], curve["cash"] = equity["equity"], equity["cash"]
         trades = _joined(parts, {name: run.trades for name, run in parts.items()}, "entry_time")
         span = _span(parts, equity["time"].dt.epoch("ms").to_numpy())
         metrics = score(
-            span, costs.cash, curve, trades,
+            span, costs.cash, curve,
+            trades.filter(~pl.col("is_open"))["pnl"].to_numpy(),
             held=int((equity["positions"] > 0).sum()),
             open_trade=any(run.metrics["open_trade"] for run in parts.values()),
             fees=sum(float(run.metrics["fees"] or 0.0) for run in parts.values()),

@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from workbench.backtest.results import BacktestResult, equity_frame, fills_frame, reasons_for
-from workbench.backtest.round_trips import round_trips
+from workbench.backtest.results import BacktestResult, reasons_for
+from workbench.backtest.round_trips import profits_of, round_trips
 from workbench.backtest.scorecard import Span, score
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, demand_window
@@ -202,10 +202,10 @@ def reference(
         candles.records[warm : candles.first], decider.initial_state(), costs.cash
     )
     done = _run(candles, costs, decider, state)
-    frame = fills_frame(np.array(done.fills, FILL), candles)
-    trades = round_trips(frame, step=0.0, last_close=float(candles.window["close"][-1]))
+    fills = np.array(done.fills, FILL)
+    trades = round_trips(fills, step=0.0, last_close=float(candles.window["close"][-1]))
     metrics = score(
-        Span.of(candles), costs.cash, done.curve, trades,
+        Span.of(candles), costs.cash, done.curve, profits_of(trades),
         held=done.held, open_trade=bool(done.position.size), fees=done.fees,
     )  # fmt: skip
     return BacktestResult(
@@ -216,9 +216,9 @@ def reference(
         engine="backtrader",
         metrics=metrics,
         reasons=reasons_for(metrics, candles),
-        fills=frame,
-        trades=trades,
-        equity=equity_frame(done.curve, candles, costs),
+        fill_records=fills,
+        trip_records=trades,
+        curve=done.curve,
         pending=done.wish is not None,
         data_sha256=sha256_of(candles.records[warm:]),
         notes=warm_up_notes(candles, spec, record.reshape(1)),

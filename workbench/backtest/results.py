@@ -7,21 +7,16 @@ and `reasons` says why.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.backtest.exits import columns_of
-from workbench.backtest.setting import Costs, holding_curve, plain, window_days
+from workbench.backtest.frames import equity_frame, fills_frame, trades_frame
+from workbench.backtest.setting import Costs, plain, window_days
 from workbench.core.curve import MIN_SAMPLES_TO_CORRELATE
-from workbench.core.exits import (
-    REASON_NONE,
-    REASON_STOP,
-    REASON_TAKE_PROFIT,
-    REASON_TIME,
-    REASON_TRAIL,
-)
 from workbench.core.intents import ERROR_NONE, REASONS
 from workbench.core.statistics import MIN_DAYS_TO_ANNUALISE
 from workbench.errors import UsageError
@@ -41,13 +36,6 @@ DETAIL_COLUMNS = (
 )  # fmt: skip
 _FLAGS = ("open_trade", "pending")
 ERRORS = {ERROR_NONE: None} | REASONS
-EXIT_REASONS = {
-    REASON_NONE: "signal",
-    REASON_STOP: "stop",
-    REASON_TAKE_PROFIT: "take_profit",
-    REASON_TRAIL: "trail",
-    REASON_TIME: "time",
-}
 
 
 @dataclass(frozen=True)
@@ -161,7 +149,10 @@ class SweepResult:
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """One backtest: metrics, round trips, fills and the equity at every close."""
+    """One backtest: metrics, round trips, fills and the equity at every close.
+
+    It holds records (FILL, TRIP and EQUITY); their frames are made when they are first asked for.
+    """
 
     spec: Spec
     params: dict[str, Number]
@@ -170,15 +161,34 @@ class BacktestResult:
     engine: str
     metrics: dict[str, float | int | bool | None]
     reasons: dict[str, str]
-    fills: pl.DataFrame
-    trades: pl.DataFrame
-    equity: pl.DataFrame
+    fill_records: np.ndarray
+    trip_records: np.ndarray
+    curve: np.ndarray
     pending: bool
     data_sha256: str
     notes: tuple[str, ...] = field(default=())
     exits: np.ndarray = field(default_factory=no_exits)
     ambiguous: int = 0
     guarded: int = 0
+
+    @cached_property
+    def fills(self) -> pl.DataFrame:
+        """Return one row a fill."""
+        return fills_frame(self.fill_records, self.candles)
+
+    @cached_property
+    def trades(self) -> pl.DataFrame:
+        """Return one row a round trip, the open one last with null exits, marked at the last close.
+
+        Prices are averages before fees, `pnl` and `return` after them, in quote and as a fraction of the
+        quote paid; `exit_reason` is the one of the fill that closed it.
+        """
+        return trades_frame(self.trip_records, self.candles)
+
+    @cached_property
+    def equity(self) -> pl.DataFrame:
+        """Return one row a candle: equity, cash, base, target written, and holding beside them."""
+        return equity_frame(self.curve, self.candles, self.costs)
 
     @property
     def title(self) -> str:
@@ -275,42 +285,3 @@ def reasons_of(metrics: dict[str, float | int | bool | None], days: float) -> di
         else "no round trip was closed",
     }
     return {name: texts[name] for name, value in metrics.items() if value is None}
-
-
-def fills_frame(fills: np.ndarray, candles: Candles) -> pl.DataFrame:
-    """Return kernel fills with their times; quantity before fees, fee in the asset received."""
-    import polars as pl
-
-    times = candles.records["open_time"]
-    return pl.DataFrame(
-        {
-            "time": _utc(times[fills["index"]]),
-            "signal_time": _utc(times[fills["signal_index"]]),
-            "side": ["BUY" if side > 0 else "SELL" for side in fills["side"].tolist()],
-            **{n: fills[n] for n in ("price", "quantity", "fee", "ticks", "lots", "realised")},
-            "reason": [EXIT_REASONS[one] for one in fills["reason"].tolist()],
-        },
-        schema_overrides={"side": pl.String, "reason": pl.String},
-    )
-
-
-def equity_frame(curve: np.ndarray, candles: Candles, costs: Costs) -> pl.DataFrame:
-    """Return equity, cash, base and the target written at every close, with holding beside them."""
-    import polars as pl
-
-    window = candles.window
-    return pl.DataFrame(
-        {
-            "open_time": _utc(window["open_time"]),
-            "close": window["close"],
-            **{name: curve[name] for name in ("equity", "cash", "quantity")},
-            "target": pl.Series(np.ascontiguousarray(curve["target"]), nan_to_null=True),
-            "holding": holding_curve(candles, costs),
-        }
-    )
-
-
-def _utc(times_ms: np.ndarray) -> pl.Series:
-    import polars as pl
-
-    return pl.Series(np.asarray(times_ms, np.int64)).cast(pl.Datetime("ms", "UTC"))

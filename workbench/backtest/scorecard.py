@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +18,6 @@ from workbench.backtest.setting import sample_ends, samples_a_year, window_days
 from workbench.core.curve import CURVE
 from workbench.market.candles import Candles
 from workbench.market.timeframes import YEAR_MS
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Metrics = dict[str, float | int | bool | None]
 
@@ -50,7 +46,7 @@ def score(
     span: Span,
     cash: float,
     curve: np.ndarray,
-    trades: pl.DataFrame,
+    profits: np.ndarray,
     *,
     held: int,
     open_trade: bool,
@@ -58,10 +54,10 @@ def score(
 ) -> Metrics:
     """Return every metric by name, None where it cannot be computed.
 
-    `curve` has the fields equity and cash, one record a bar; `held` counts the bars with a position,
+    `curve` has the fields equity and cash, one record a bar; `profits` are those of the closed round
+    trips; `held` counts the bars with a position,
     `fees` are in quote.
     """
-    closed = profits_of(trades)
     equity = curve["equity"]
     returns = metrics.returns_of(cash, equity[span.ends.astype(bool)])
     growth = metrics.cagr(float(equity[-1] / cash), span.days)
@@ -74,19 +70,19 @@ def score(
         "sortino": metrics.sortino(returns, span.samples_a_year),
         "calmar": metrics.calmar(growth, drawdown),
         "max_drawdown": drawdown,
-        "trades": len(closed),
+        "trades": len(profits),
         "open_trade": open_trade,
-        "win_rate": metrics.win_rate(closed),
-        "profit_factor": metrics.profit_factor(closed),
+        "win_rate": metrics.win_rate(profits),
+        "profit_factor": metrics.profit_factor(profits),
         "exposure": held / len(equity),
         "fees": fees,
         "bars": len(equity),
     }
     plain = {n: None if math.isnan(values[n]) else values[n] for n in METRIC_COLUMNS}
-    return plain | details(span, cash, curve, trades)
+    return plain | details(span, cash, curve, profits)
 
 
-def details(span: Span, cash: float, curve: np.ndarray, trades: pl.DataFrame) -> Metrics:
+def details(span: Span, cash: float, curve: np.ndarray, profits: np.ndarray) -> Metrics:
     """Return the metrics that a sweep has no columns for, None where one cannot be computed."""
     out = np.zeros(1, CURVE)
     curve_kernel()(
@@ -94,15 +90,9 @@ def details(span: Span, cash: float, curve: np.ndarray, trades: pl.DataFrame) ->
         np.ascontiguousarray(curve["equity"]),
         np.ascontiguousarray(curve["cash"]),
         np.ascontiguousarray(span.ends, np.int8),
-        profits_of(trades),
+        profits,
         (span.samples_a_year, span.bars_a_year),
         out,
     )
     found = {name: float(out[name][0]) for name in DETAIL_COLUMNS}
     return {name: value if math.isfinite(value) else None for name, value in found.items()}
-
-
-def profits_of(trades: pl.DataFrame) -> np.ndarray:
-    """Return the profits of the closed round trips, in quote."""
-    closed = ~trades["is_open"].to_numpy()
-    return np.ascontiguousarray(trades["pnl"].to_numpy()[closed], np.float64)

@@ -11,12 +11,10 @@ from workbench.backtest.overlay import first_record
 from workbench.backtest.results import (
     ERRORS,
     BacktestResult,
-    equity_frame,
-    fills_frame,
     metrics_of,
     reasons_for,
 )
-from workbench.backtest.round_trips import round_trips
+from workbench.backtest.round_trips import profits_of, round_trips
 from workbench.backtest.scorecard import Span, details
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, demand_window, trading_rules
@@ -29,7 +27,9 @@ from workbench.execution.exits import ExitsForm, exits_of
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
 
-FILLS_A_CANDLE = 2  # an order at the open, and an exit after it
+CANDLES_A_FILL = (
+    4  # room for the fills of most strategies; more are run once more with room for all
+)
 
 
 def backtest(
@@ -50,7 +50,7 @@ def backtest(
     record = spec.params(**params).reshape(1)
     rules, notes = trading_rules(candles, costs)
     levels = exits_of(exits)
-    fills = np.zeros(FILLS_A_CANDLE * len(candles), FILL)
+    fills = np.zeros(len(candles) // CANDLES_A_FILL + 1, FILL)
     curve = np.zeros(len(candles), EQUITY)
     warm = warm_starts(candles, spec, record)
     run = run_of(
@@ -64,20 +64,21 @@ def backtest(
         equities=curve,
     )
     count = kernel(spec).run(run, 0, 1)
-    if count > len(fills):  # a ladder may fill many times in a candle
+    if count > len(fills):
         fills = np.zeros(count, FILL)
         kernel(spec).run(replace(run, fills=fills), 0, 1)
     error = int(run.rows["error"][0])
     if error != ERROR_NONE:
         mend = "" if error == ERROR_RANGE else "; mend its decide"
         raise UsageError(f"{spec.name} wrote {ERRORS[error]}{mend}")
-    frame = fills_frame(fills[:count], candles)
+    fills = fills[:count]
     trades = round_trips(
-        frame,
+        fills,
         step=rules.step_e8 / SCALE if rules else 0.0,
         last_close=float(candles.window["close"][-1]),
     )
-    metrics = metrics_of(run.rows[0]) | details(Span.of(candles), costs.cash, curve, trades)
+    about = details(Span.of(candles), costs.cash, curve, profits_of(trades))
+    metrics = metrics_of(run.rows[0]) | about
     return BacktestResult(
         spec=spec,
         params=spec.values(record[0]),
@@ -86,9 +87,9 @@ def backtest(
         engine="kernel",
         metrics=metrics,
         reasons=reasons_for(metrics, candles),
-        fills=frame,
-        trades=trades,
-        equity=equity_frame(curve, candles, costs),
+        fill_records=fills,
+        trip_records=trades,
+        curve=curve,
         pending=bool(run.rows["pending"][0]),
         data_sha256=candles.used_sha256(first_record(candles, levels, costs.guards, int(warm[0]))),
         notes=notes + warm_up_notes(candles, spec, record),

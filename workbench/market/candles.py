@@ -106,10 +106,20 @@ class Candles:
         return _is_sound(*prices) and bool((times[1:] > times[:-1]).all())
 
     def used_sha256(self, begin: int) -> str:
-        """Return the hash of the records from `begin` on, with the finer ones where there are any."""
-        if self.fine is None:
-            return sha256_of(self.records[begin:])
-        return sha256_of(np.concatenate([self.records[begin:], self.fine.records]))
+        """Return the hash of the records from `begin` on, with the finer ones where there are any.
+
+        Taken once a series and `begin`: it costs more than a backtest does.
+        """
+        if begin not in self._hashes:
+            used = self.records[begin:]
+            if self.fine is not None:
+                used = np.concatenate([used, self.fine.records])
+            self._hashes[begin] = sha256_of(used)
+        return self._hashes[begin]
+
+    @cached_property
+    def _hashes(self) -> dict[int, str]:
+        return {}
 
     def tail(self, count: int) -> Candles:
         """Return the last `count` candles of the window; what lies before becomes warm-up."""
