@@ -87,6 +87,7 @@ class BridgeClient:
         capital: float | str,
         params: Mapping[str, float] | None = None,
         late_entry: str | None = None,
+        exits: str = "",
         command_id: str | None = None,
     ) -> Json:
         """Start an instance; the same command_id twice starts one."""
@@ -102,6 +103,8 @@ class BridgeClient:
         }
         if late_entry is not None:
             body["late_entry"] = late_entry
+        if exits:
+            body["exits"] = exits
         return self._post("/v1/instances", body)
 
     def stop_instance(

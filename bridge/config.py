@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bridge.home import checked_name
 from workbench.errors import UsageError
+from workbench.execution.exits import exits_of
 from workbench.market.instruments import to_e8
 from workbench.market.timeframes import parse_timeframe
 
@@ -65,6 +66,8 @@ class StartRequest(Frozen):
     # What to do with an entry whose candle is late: None takes the venue's rule (local:
     # take, elsewhere: skip).
     late_entry: Literal["skip", "take"] | None = None
+    # Protective exits, spelled as for a backtest: "stop=2%,take_profit=3atr,time_stop=48".
+    exits: Annotated[str, Field(max_length=200)] = ""
 
     @field_validator("name", "account")
     @classmethod
@@ -84,6 +87,15 @@ class StartRequest(Frozen):
     @classmethod
     def _interval(cls, value: str) -> str:
         return _usage_as_value_error(lambda: parse_timeframe(value).name)
+
+    @field_validator("exits")
+    @classmethod
+    def _exits(cls, value: str) -> str:
+        def checked() -> str:
+            exits_of(value)
+            return value
+
+        return _usage_as_value_error(checked)
 
     @field_validator("capital")
     @classmethod

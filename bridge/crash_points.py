@@ -23,6 +23,7 @@ POINTS = (
     "after_cancel",
     "before_answer",
     "before_place",
+    "before_protection",
 )
 _ARMED = frozenset(filter(None, os.environ.get("WORKBENCH_CRASH_AT", "").split(",")))
 

@@ -59,6 +59,10 @@ class TicketStatus(StrEnum):
     VOID = "VOID"  # proven absent at the exchange, and given up
 
 
+# Why an exit's ticket was written; every other reason is a decision's.
+EXIT_STOP, EXIT_TAKE_PROFIT, EXIT_TIME = "stop loss", "take profit", "time stop"
+STANDING_EXITS = frozenset({EXIT_STOP, EXIT_TAKE_PROFIT})
+
 UNSETTLED = frozenset({TicketStatus.WRITTEN, TicketStatus.OPEN, TicketStatus.CANCELLING})
 
 

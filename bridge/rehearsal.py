@@ -30,6 +30,7 @@ def rehearse(
     slippage_bps: float,
     home: Path,
     out: Path,
+    exits: str = "",
     data: str = "auto",
     tick: Callable[[int], object] | None = None,
 ) -> dict[str, int]:
@@ -55,6 +56,7 @@ def rehearse(
             account=ACCOUNT,
             strategy=strategy,
             params=dict(params),
+            exits=exits,
             symbol=candles.symbol,
             interval=str(candles.timeframe),
             capital=f"{cash:.8f}",

@@ -26,6 +26,9 @@ def start(
     late_entry: Annotated[
         str | None, typer.Option(help="skip or take entries on late candles.")
     ] = None,
+    exits: Annotated[
+        str, typer.Option(help="Protective exits: stop=2%,take_profit=3atr,trail=5%,time_stop=48.")
+    ] = "",
     json: AsJson = False,
 ) -> None:
     """Start an instance of a strategy."""
@@ -42,6 +45,7 @@ def start(
         capital=capital,
         params=parse_params(params),
         late_entry=late_entry,
+        exits=exits,
     )
     _show(made, as_json=json)
 

@@ -48,6 +48,18 @@ class MarketOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderRules:
+    """Which kinds of orders a symbol takes, whether as an OCO, and how many stops may wait (0: no rule)."""
+
+    kinds: frozenset[str] = frozenset(OrderKind)
+    pairs: bool = True
+    most_stops: int = 0
+
+
+ANY_ORDER = OrderRules()
+
+
+@dataclass(frozen=True, slots=True)
 class RestingOrder:
     """An order that waits at the exchange; `price_e8` or `stop_e8` is 0 where its kind has none."""
 
@@ -168,6 +180,9 @@ class Exchange(Protocol):
 
     async def instrument(self, symbol: str) -> Instrument:
         """Return tick, lot and notional of a symbol. Raises UsageError for one that cannot be traded."""
+
+    async def order_rules(self, symbol: str) -> OrderRules:
+        """Return which orders a symbol takes. Raises UsageError for one that is not listed."""
 
     async def is_synthetic(self) -> bool:
         """Tell whether the market's prices were made up; unknown counts as made up."""

@@ -38,6 +38,7 @@ from bridge.exchanges.base import (
     MarketOrder,
     OrderPair,
     OrderReport,
+    OrderRules,
     Refused,
     RestingOrder,
     Side,
@@ -106,11 +107,20 @@ class BinanceExchange:
 
     async def instrument(self, symbol: str) -> Instrument:
         """Return tick, lot and notional of a symbol."""
+        return shapes.instrument(symbol, await self._information(symbol))
+
+    async def order_rules(self, symbol: str) -> OrderRules:
+        """Return which orders a symbol takes."""
+        return shapes.order_rules(symbol, await self._information(symbol))
+
+    async def _information(self, symbol: str) -> Mapping[str, Any]:
         try:
-            info = await self._ask("exchangeInfo", weight=20, params={"symbol": symbol})
+            found: Mapping[str, Any] = await self._ask(
+                "exchangeInfo", weight=20, params={"symbol": symbol}
+            )
         except Refused as error:
             raise UsageError(f"symbol {symbol}: the exchange says {error}") from None
-        return shapes.instrument(symbol, info)
+        return found
 
     async def is_synthetic(self) -> bool:
         """Ask the local exchange what it replays; Binance's own servers are never asked."""

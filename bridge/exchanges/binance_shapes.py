@@ -11,6 +11,7 @@ from bridge.exchanges.base import (
     OrderKind,
     OrderPair,
     OrderReport,
+    OrderRules,
     RestingOrder,
     Side,
     TradeReport,
@@ -23,12 +24,7 @@ Json = Mapping[str, Any]  # what the wire holds; every field that is read become
 
 def instrument(symbol: str, info: Json) -> Instrument:
     """Read tick, lot and notional from exchangeInfo's answer. Raises UsageError where it cannot be traded."""
-    found = [item for item in info.get("symbols", []) if item["symbol"] == symbol]
-    if not found:
-        raise UsageError(
-            f"the exchange does not list {symbol}; check the spelling (e.g. 'BTCUSDT')"
-        )
-    item = found[0]
+    item = _listed(symbol, info)
     if item["status"] != "TRADING":
         raise UsageError(
             f"{symbol} has status {item['status']} at the exchange; only TRADING can be started"
@@ -49,6 +45,25 @@ def instrument(symbol: str, info: Json) -> Instrument:
         min_notional_e8=to_e8(notional["minNotional"]),
         valid_from_ms=0,
     )
+
+
+def order_rules(symbol: str, info: Json) -> OrderRules:
+    """Read which orders a symbol takes from exchangeInfo's answer. Raises UsageError where it is not listed."""
+    item = _listed(symbol, info)
+    filters = {one["filterType"]: one for one in item["filters"]}
+    return OrderRules(
+        kinds=frozenset(item.get("orderTypes", ())),
+        pairs=bool(item.get("ocoAllowed")),
+        most_stops=int(filters.get("MAX_NUM_ALGO_ORDERS", {}).get("maxNumAlgoOrders", 0)),
+    )
+
+
+def _listed(symbol: str, info: Json) -> Json:
+    for item in info.get("symbols", []):
+        if item["symbol"] == symbol:
+            found: Json = item
+            return found
+    raise UsageError(f"the exchange does not list {symbol}; check the spelling (e.g. 'BTCUSDT')")
 
 
 def balances(account: Json) -> dict[str, Balance]:

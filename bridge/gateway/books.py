@@ -10,19 +10,34 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bridge.exchanges.base import OrderReport, Side
+from bridge.exchanges.base import ANY_ORDER, OrderReport, OrderRules, Side
 from bridge.gateway import core
 from bridge.gateway.tickets import ticket_event
 from bridge.journal import Journal
 from bridge.journal_reader import JournalReader
 from bridge.journal_rows import (
+    EXIT_STOP,
+    EXIT_TAKE_PROFIT,
+    EXIT_TIME,
+    STANDING_EXITS,
     UNSETTLED,
+    FillRow,
     InstanceRow,
     Row,
     Ticket,
 )
-from workbench.execution.ledger import Ledger
+from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME
+from workbench.execution.exits import exits_of
+from workbench.execution.ledger import Ledger, LedgerAccount
+from workbench.execution.protection import Protection, RangeMeter
 from workbench.market.instruments import SCALE, Instrument
+from workbench.strategies.spec import wilder_stable
+
+_REASONS = {
+    EXIT_STOP: REASON_STOP,
+    EXIT_TAKE_PROFIT: REASON_TAKE_PROFIT,
+    EXIT_TIME: REASON_TIME,
+}
 
 
 @dataclass(slots=True)
@@ -40,6 +55,13 @@ class Book:
     frontier_ms: int = 0
     held: list[OrderReport] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)  # a resting ticket filled or ended
+    rules: OrderRules = ANY_ORDER
+    range_now: RangeMeter | None = None  # where the exits need it
+    unprotected: str = ""  # why a position that should have exits has none
+    protection: Protection = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.protection = Protection(exits_of(self.row.exits), self.instrument, self.row.plan)
 
     @property
     def is_settled(self) -> bool:
@@ -50,6 +72,20 @@ class Book:
     def resting(self) -> list[Ticket]:
         """Return the tickets that stand at the exchange, or may do so."""
         return [ticket for ticket in self.unsettled if ticket.rests]
+
+    @property
+    def exits(self) -> list[Ticket]:
+        """Return the protective orders that stand, or may do so."""
+        return [ticket for ticket in self.resting if ticket.reason in STANDING_EXITS]
+
+    def follow_fill(self, ticket: Ticket, fill: FillRow, held: float, after: LedgerAccount) -> None:
+        """Let the exits see a fill that the ledger has booked, of an instance that `held` so much before it."""
+        if fill.side is Side.BUY:
+            range_ = self.range_now.value if self.range_now else 0.0
+            kept = after.quantity - held
+            self.protection.bought(fill.price_e8 / SCALE, kept, held, range_)
+        else:
+            self.protection.sold(_REASONS.get(ticket.reason, 0), is_open=after.is_open)
 
     @property
     def locked_quote_e8(self) -> int:
@@ -71,14 +107,26 @@ class Books:
         self.ledger = Ledger()
         self.by_name: dict[str, Book] = {}
 
-    def open(self, row: InstanceRow, instrument: Instrument) -> Book:
+    def open(self, row: InstanceRow, instrument: Instrument, rules: OrderRules = ANY_ORDER) -> Book:
         """Add an instance that is journaled already, its fills and bars booked again in their order."""
-        book = Book(row, instrument, last_price=row.last_close)
+        book = Book(row, instrument, last_price=row.last_close, rules=rules)
         self.ledger.open_instance(row.name, row.capital_e8, instrument)
         book.tickets = {t.client_order_id: t for t in self.journal.tickets(row.name)}
         self.by_name[row.name] = book
         fold(self.ledger, self.journal, row.name)
+        self.measure(book)
         return book
+
+    def measure(self, book: Book) -> None:
+        """Feed the average true range of an instance's exits from its journaled candles."""
+        period = book.protection.range_period
+        candles = self.journal.candles(book.row.name, after_ms=-(2**62), limit=-1) if period else []
+        if not candles:
+            return
+        book.range_now = RangeMeter(period)
+        unread = sum(candle.warm for candle in candles) - range_warm_up(period)
+        for candle in candles[max(0, unread) :]:
+            book.range_now.see(candle.high, candle.low, candle.close)
 
     def commit(self, book: Book, step: core.Step, time_ms: int) -> None:
         """Make a step durable, then true in memory."""
@@ -125,3 +173,8 @@ def fold(ledger: Ledger, journal: JournalReader, instance: str) -> None:
             ledger.end_candle(instance)
     for fill in fills:
         ledger.book_fill(core.ledger_fill(fill))
+
+
+def range_warm_up(period: int) -> int:
+    """Return from how many candles before the first an average true range is fed; 0 for no period."""
+    return period + int(wilder_stable(period)) if period else 0

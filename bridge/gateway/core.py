@@ -31,7 +31,7 @@ from bridge.journal_rows import (
     Ticket,
     TicketStatus,
 )
-from workbench.execution.instance import next_target, written_target
+from workbench.execution.instance import next_target, target_beside_exits, written_target
 from workbench.execution.ledger import Fill, LedgerAccount
 from workbench.execution.rebalance import MarketBuy, MarketSell, Nothing, Plan, plan
 from workbench.market.candles import CANDLE
@@ -77,8 +77,11 @@ def warmed(
     layout: str,
     *,
     newest: CandleRow | None,
+    earlier: Sequence[CandleRow] = (),
 ) -> Step:
     """Begin to trade after these warm-up candles, with what follows the `newest` closed candle.
+
+    Candles `earlier` than them were not fed to the strategy: the exits measure their range from them.
 
     A strategy that needs no warm-up is fed none; history is not traded all the same.
     """
@@ -91,7 +94,7 @@ def warmed(
         state_layout=layout,
     )
     told = instance_event(after, warm_up=len(candles), first_warm_ms=after.first_warm_ms)
-    return Step(after, (after, *candles, told))
+    return Step(after, (after, *earlier, *candles, told))
 
 
 def decide(
@@ -108,7 +111,8 @@ def decide(
 
     Raises UsageError for an intent that cannot be carried out.
     """
-    target = next_target(row.last_target, answer.intent, ladders=True)
+    read = next_target if row.ladder else target_beside_exits
+    target = read(row.last_target, answer.intent, ladders=bool(row.ladder))
     seq, close = row.seq + 1, candle.close
     wanted: Plan = Nothing() if target is None else plan(target, account=account, close=close)
     skipped = _why_skipped(row, wanted, late=late, in_doubt=in_doubt)
@@ -154,6 +158,14 @@ def decide(
     if ticket:
         rows += [ticket, ticket_event(ticket)]
     return Step(after, tuple(rows), ticket)
+
+
+def sale(row: InstanceRow, quantity_e8: int, reason: str) -> Ticket:
+    """Return a sale at market that no decision asks for; `row` has moved on to its seq."""
+    wanted = MarketSell(0, quantity_e8)
+    made = _ticket(row, wanted, seq=row.seq, candle_ms=row.last_candle_ms, reason=reason)
+    assert made is not None
+    return made
 
 
 def begin_stop(row: InstanceRow, policy: str, reason: str) -> Step:

@@ -18,6 +18,7 @@ from bridge.exchanges.base import (
     Exchange,
     OrderReport,
     Refused,
+    Side,
     TradeReport,
     Unanswered,
 )
@@ -32,6 +33,7 @@ from bridge.gateway.tickets import (
     told,
 )
 from bridge.journal_rows import (
+    STANDING_EXITS,
     UNSETTLED,
     Event,
     FillRow,
@@ -72,13 +74,15 @@ class OrderDesk:
         (sent,) = await self._send(book, [ticket])
         return await self._settle(book, sent)
 
-    async def rest(self, book: Book, tickets: Sequence[Ticket]) -> list[Ticket]:
+    async def rest(
+        self, book: Book, tickets: Sequence[Ticket], *, attempts: int = MOST_ATTEMPTS
+    ) -> list[Ticket]:
         """Send one ticket that was just journaled and rests, or the stop and the gain of an OCO.
 
         Return as soon as it is known whether the exchange has them: OPEN (or DONE at once),
-        REFUSED with its code in the note, or VOID after several attempts that never arrived.
+        REFUSED with its code in the note, or VOID after so many `attempts` that never arrived.
         """
-        return await self._send(book, tickets)
+        return await self._send(book, tickets, attempts)
 
     async def withdraw(self, book: Book, ticket: Ticket) -> Ticket:
         """Take back a ticket that rests, with its list; return it final, all its fills booked.
@@ -109,13 +113,14 @@ class OrderDesk:
     async def recover(self, book: Book, ticket: Ticket) -> Ticket:
         """Settle a ticket that an earlier process left behind: it may or may not have been sent.
 
-        One that rests is given up where it never arrived: whoever wants it wants it anew.
+        One that rests, or sells what exits have locked, is given up where it never arrived: whoever wants
+        it wants it anew.
         """
         if ticket.status is TicketStatus.WRITTEN:
             truth = await self._search(book, [ticket])
             if truth is Truth.PROVEN_ABSENT:
                 crash("before_void")
-                if ticket.rests:
+                if ticket.rests or (ticket.side is Side.SELL and not book.row.ladder):
                     return self._gone(book, ticket)
                 (lost,) = await self._lost(book, [ticket])
                 return await self._settle(book, lost)
@@ -145,6 +150,9 @@ class OrderDesk:
         after = told(ticket, now, booked)
         if fills or after != ticket:
             rows: list[Row] = [*fills, *(core.fill_event(fill) for fill in fills)]
+            if fills:
+                rows.append(replace(book.row, plan=book.protection.saved()))
+            rows += self._left_bare(book, after)
             self._books.commit_ticket(book, after, rows, self._clock.wall_ms())
             crash("after_book")
         self._doubtful.pop(ticket.client_order_id, None)
@@ -182,7 +190,9 @@ class OrderDesk:
         for book in list(self._books.by_name.values()):
             await self.catch_up(book)
 
-    async def _send(self, book: Book, tickets: Sequence[Ticket]) -> list[Ticket]:
+    async def _send(
+        self, book: Book, tickets: Sequence[Ticket], attempts: int = MOST_ATTEMPTS
+    ) -> list[Ticket]:
         crash("after_journal")
         try:
             reports = await self._call(tickets)
@@ -192,7 +202,7 @@ class OrderDesk:
             self._alarm(tickets[0], f"{doubt}; searching for it")
             truth = await self._search(book, tickets)
             if truth is Truth.PROVEN_ABSENT:
-                return await self._lost(book, tickets)
+                return await self._lost(book, tickets, attempts)
         else:
             crash("after_reply")
             for report in reports:
@@ -221,7 +231,9 @@ class OrderDesk:
                 after_seq=book.row.seq,
                 time_ms=self._clock.wall_ms(),
             )
+            held = self._books.ledger.account(ticket.instance).quantity
             self._books.ledger.book_fill(core.ledger_fill(fill))
+            book.follow_fill(ticket, fill, held, self._books.ledger.account(ticket.instance))
             fills.append(fill)
         return fills
 
@@ -326,9 +338,11 @@ class OrderDesk:
         except (Unanswered, Refused):
             await self._clock.sleep(PATIENCE)
 
-    async def _lost(self, book: Book, tickets: Sequence[Ticket]) -> list[Ticket]:
+    async def _lost(
+        self, book: Book, tickets: Sequence[Ticket], attempts: int = MOST_ATTEMPTS
+    ) -> list[Ticket]:
         """Deal with tickets that are proven absent: an exit goes again as the next attempt, an entry is given up."""
-        if tickets[0].quantity_e8 and tickets[0].attempt < MOST_ATTEMPTS:
+        if tickets[0].quantity_e8 and tickets[0].attempt < attempts:
             why = "never reached the exchange; sent again"
             gone = [_with(ticket, TicketStatus.VOID, why) for ticket in tickets]
             self._books.commit_tickets(book, gone, [], self._clock.wall_ms())
@@ -355,6 +369,17 @@ class OrderDesk:
         self._books.commit_ticket(book, gone, [alarm], self._clock.wall_ms())
         book.news.set()
         return gone
+
+    def _left_bare(self, book: Book, ticket: Ticket) -> list[Row]:
+        """Return an alarm where nobody drives the instance any more and its position lost its exits."""
+        driven = book.row.state not in (InstanceState.STOPPED, InstanceState.FAULTED)
+        others = [one for one in book.exits if one.client_order_id != ticket.client_order_id]
+        if driven or others or ticket.reason not in STANDING_EXITS or ticket.status in UNSETTLED:
+            return []
+        if not self._books.ledger.account(ticket.instance).is_open:
+            return []
+        why = f"UNPROTECTED: the exit of a position ended ({ticket.note}) and nothing drives its instance"
+        return [Event("alarm", ticket.instance, ticket.candle_ms, {"reason": why})]
 
     def _fault(self, book: Book, reason: str) -> None:
         if book.row.state is not InstanceState.FAULTED:

@@ -9,21 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from bridge.clock import Clock, back_off
 from bridge.crash_points import crash
-from bridge.exchanges.base import Exchange, Refused
+from bridge.exchanges.base import Exchange, Refused, Side
 from bridge.feed import ClosedCandles, late_after_ms, warm_up_candles
 from bridge.gateway import core
-from bridge.gateway.books import Book, Books
+from bridge.gateway.books import Book, Books, range_warm_up
 from bridge.gateway.desk import ALWAYS_MS, OrderDesk
+from bridge.gateway.exits import LiveExits
 from bridge.gateway.ladder import LiveLadder
-from bridge.journal_rows import CandleRow, InstanceState
+from bridge.journal_rows import (
+    STANDING_EXITS,
+    CandleRow,
+    InstanceRow,
+    InstanceState,
+    TicketStatus,
+)
 from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone, RunnerLink
+from workbench.core.intents import ERROR_RANGE, REASONS
 from workbench.errors import ExchangeError, UsageError
+from workbench.execution.instance import next_target, target_beside_exits
 from workbench.market.instruments import SCALE
 from workbench.market.timeframes import parse_timeframe
 
@@ -55,6 +66,7 @@ class Driver:
         self._on_change = on_change
         self._timeframe = parse_timeframe(book.row.interval)
         self._ladder = LiveLadder(book, books, desk, clock)
+        self._exits = LiveExits(book, books, desk, exchange, clock)
         self._link: RunnerLink | None = None
         self._loaded: Loaded | None = None
         self._stop = asyncio.Event()
@@ -69,8 +81,7 @@ class Driver:
 
     async def run(self) -> None:
         """Live until stopped. Only a broken journal (or a programming error) gets out of here."""
-        for ticket in self.book.unsettled:
-            await self._desk.recover(self.book, ticket)
+        await self._recover()
         try:
             if self._is_alive:
                 await self._ladder.restore()
@@ -86,6 +97,18 @@ class Driver:
             await self._stop.wait()
             self._stop.clear()
             await self._end()
+
+    async def _recover(self) -> None:
+        """Know what became of every ticket, and protect what is held, before anything else is decided."""
+        self.book.settled = False
+        for ticket in sorted(self.book.unsettled, key=lambda one: not one.rests):
+            after = await self._desk.recover(self.book, ticket)
+            lost = after.status is TicketStatus.VOID and after.side is Side.SELL and not after.rests
+            if lost and self._is_alive:
+                await self._exits.sell(after.reason, most_e8=after.quantity_e8)
+        if self.book.row.state is not InstanceState.STOPPING:
+            await self._exits.act_if_due()
+            await self._exits.protect()
 
     @property
     def _is_alive(self) -> bool:
@@ -141,7 +164,11 @@ class Driver:
         try:
             while True:
                 either: set[asyncio.Future[Any]] = {candle, news}
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                soon = self._exits.look_again_in
+                await asyncio.wait(either, timeout=soon, return_when=asyncio.FIRST_COMPLETED)
+                if not candle.done() and not news.done():
+                    self.book.news.set()
+                    await news
                 if candle.done():
                     yield candle.result()
                     candle = asyncio.ensure_future(anext(following))
@@ -167,10 +194,11 @@ class Driver:
     async def _on_news(self) -> None:
         """Do what a fill or an end of a resting order calls for."""
         await self._ladder.hear()
+        await self._exits.hear()
 
     async def _warm_up(self) -> None:
         _, loaded = await self._runner()
-        row = self.book.row
+        row, ranged = self.book.row, range_warm_up(self.book.protection.range_period)
         failures = 0
         while True:
             try:
@@ -179,7 +207,9 @@ class Driver:
                     instance=row.name,
                     symbol=row.symbol,
                     timeframe=self._timeframe,
-                    count=max(1, loaded.stable),  # the newest is the last that is not traded
+                    count=max(
+                        1, loaded.stable, ranged
+                    ),  # the newest is the last that is not traded
                 )
                 break
             except Refused as refusal:
@@ -191,13 +221,18 @@ class Driver:
                 await self._clock.sleep(back_off(failures))
         link, loaded = await self._runner()
         candles = closed[-loaded.stable :] if loaded.stable else []
+        measured = closed[-ranged:] if ranged else []
+        earlier = measured[: max(0, len(measured) - len(candles))]
         records = core.candle_records(candles).tobytes()
         state = await link.warm_up(loaded.initial_state, records, row.capital_e8 / SCALE)
         if self.book.row.state is not InstanceState.STARTING:
             return  # a stop came first
         newest = closed[-1] if closed else None
         layout = loaded.state_layout
-        self._commit(core.warmed(self.book.row, candles, state, layout, newest=newest))
+        self._commit(
+            core.warmed(self.book.row, candles, state, layout, newest=newest, earlier=earlier)
+        )
+        self._books.measure(self.book)
         self.book.last_price = self.book.row.last_close
 
     async def _on_candle(self, candle: CandleRow, *, late: bool) -> None:
@@ -209,22 +244,53 @@ class Driver:
         self.book.frontier_ms = ALWAYS_MS  # what is heard from here on comes after the decision
         self._books.ledger.end_candle(name)
         position = self._books.ledger.position_bytes(
-            name, candle.close, ladder_filled=self._ladder.filled
+            name,
+            candle.close,
+            exit_reason=self.book.protection.reason,
+            ladder_filled=self._ladder.filled,
         )
         answer = await self._ask_runner(candle, position)
-        row, cancels = self._ladder.lay(self.book.row, answer.intent)
+        account = self._books.ledger.account(name)
+        row = self._follow_levels(candle, answer, is_open=account.is_open)
+        row, cancels = self._ladder.lay(row, answer.intent)
         account = self._books.ledger.account(name)
         in_doubt = self._desk.in_doubt(self.book.row.symbol)
         step = core.decide(row, account, candle, answer, late=late, in_doubt=in_doubt, more=cancels)
+        self._demand_range(step)
         crash("before_journal")
         self._commit(step)
         self._desk.open_until(self.book, self._frontier_ms())
         await self._ladder.make_way(step.ticket)
         if step.ticket is not None:
-            await self._desk.carry_out(self.book, step.ticket)
+            ticket = await self._exits.make_way(step.ticket, was_open=account.is_open)
+            if ticket is not None:
+                await self._desk.carry_out(self.book, ticket)
         await self._ladder.place()
+        await self._exits.act_if_due()
+        await self._exits.protect()
         await self._hear_news()
         self._settled()
+
+    def _follow_levels(
+        self, candle: CandleRow, answer: core.Answer, *, is_open: bool
+    ) -> InstanceRow:
+        """Move the exits on at a close; what they are then is journaled with the decision."""
+        row = self.book.row
+        if row.ladder:
+            next_target(row.last_target, answer.intent, ladders=True)  # no levels beside a ladder
+            return row
+        target_beside_exits(
+            row.last_target, answer.intent
+        )  # what cannot be executed is not followed
+        if self.book.range_now is not None:
+            self.book.range_now.see(candle.high, candle.low, candle.close)
+        self.book.protection.follow(answer.intent, candle.high, is_open=is_open)
+        return replace(row, plan=self.book.protection.saved())
+
+    def _demand_range(self, step: core.Step) -> None:
+        buys = step.ticket is not None and step.ticket.side is Side.BUY
+        if buys and self.book.range_now is not None and math.isnan(self.book.range_now.value):
+            raise UsageError(f"{self.book.row.strategy} wrote {REASONS[ERROR_RANGE]}")
 
     async def _catch_up(self) -> None:
         """Know what resting orders traded up to this close; without an answer go on with what was heard."""
@@ -289,9 +355,11 @@ class Driver:
         self._desk.open_until(self.book, 0)
         self.book.settled = False
         await self._ladder.take_back()
+        flattens = self.book.row.stop_policy == "flatten"
         for ticket in self.book.resting:
-            await self._desk.withdraw(self.book, ticket)
-        if self.book.row.stop_policy == "flatten":
+            if flattens or ticket.reason not in STANDING_EXITS:
+                await self._desk.withdraw(self.book, ticket)
+        if flattens:
             account = self._books.ledger.account(self.book.row.name)
             step = core.flatten(self.book.row, account)
             self._commit(step)
@@ -322,6 +390,7 @@ class Driver:
 
     def _saw_price(self, price: float) -> None:
         self.book.last_price = price
+        self._exits.saw_price(price)
 
     def _let_runner_go(self) -> None:
         if self._link is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from bridge.clock import Clock, back_off
 from bridge.config import GatewayConfig, StartRequest, StopRequest
@@ -15,6 +15,7 @@ from bridge.gateway import core, view
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.driver import Driver
+from bridge.gateway.exit_rules import demand_exits_that_can_stand, demand_stop_slot
 from bridge.gateway.ids import new_tag
 from bridge.gateway.ladder import no_ladder
 from bridge.journal import Journal
@@ -22,6 +23,8 @@ from bridge.journal_rows import CommandRow, InstanceRow, InstanceState
 from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone
 from workbench.errors import ExchangeError, UsageError
 from workbench.market.instruments import from_e8, to_e8
+
+Known = TypeVar("Known")
 
 RECONCILE_EVERY = 60.0
 ENDED = (InstanceState.STOPPED,)
@@ -61,7 +64,9 @@ class Service:
             async with self._tasks:
                 await self._connect()
                 for row in self.books.journal.instances():
-                    book = self.books.open(row, await self._instrument(row.symbol))
+                    instrument = await self._known(row.symbol, self._exchange.instrument)
+                    rules = await self._known(row.symbol, self._exchange.order_rules)
+                    book = self.books.open(row, instrument, rules)
                     self._drive(book)
                 self.connected, self.trouble = True, ""
                 self._spawn(self._listen())
@@ -150,11 +155,11 @@ class Service:
                 failures += 1
                 await self._clock.sleep(back_off(failures))
 
-    async def _instrument(self, symbol: str) -> Any:
+    async def _known(self, symbol: str, ask: Callable[[str], Awaitable[Known]]) -> Known:
         failures = 0
         while True:
             try:
-                return await self._exchange.instrument(symbol)
+                return await ask(symbol)
             except ExchangeError as error:
                 self.trouble = str(error)
                 failures += 1
@@ -192,12 +197,15 @@ class Service:
             raise ExchangeError(f"account {self.config.account} is not connected: {self.trouble}")
         capital_e8 = to_e8(request.capital)
         instrument = await self._exchange.instrument(request.symbol)
+        rules = await self._exchange.order_rules(request.symbol)
         loaded = await self._try_load(request)
+        demand_exits_that_can_stand(request.exits, rules, writes_ladder=loaded.writes_ladders)
         synthetic = await self._exchange.is_synthetic()
         self.balances |= await self._exchange.balances()
         # From here to the instance's own account nothing waits: two starts cannot spend the same quote.
         self._demand_own_symbol(request.symbol, writes_ladder=loaded.writes_ladders)
         self._demand_budget(capital_e8, instrument.quote)
+        demand_stop_slot(request.symbol, request.exits, rules, self.books.by_name.values())
         local = self.config.venue.name == "local"
         row = InstanceRow(
             name=request.name,
@@ -222,9 +230,10 @@ class Service:
             strategy_state=b"",
             state_layout="",
             stop_policy="",
+            exits=request.exits,
             ladder=no_ladder() if loaded.writes_ladders else b"",
         )
-        book = self.books.open(row, instrument)
+        book = self.books.open(row, instrument, rules)
         answer = self._view(book)
         # In one transaction: a replay after a crash finds either both or neither.
         done = CommandRow(request.command_id, 201, json.dumps(answer, allow_nan=False))

@@ -44,6 +44,9 @@ def instance(account: str, venue: str, book: Book, owned: LedgerAccount) -> View
         "pnl_pct": None if pnl is None else 100 * pnl / capital,
         "fees": owned.fees,
         "trades": owned.trades,
+        "stop": book.protection.stop_e8 / SCALE or None,
+        "take_profit": book.protection.gain_e8 / SCALE or None,
+        "unprotected": book.unprotected,
         "runner_pid": book.runner_pid,
         "settled": book.is_settled,
     }
@@ -136,6 +139,7 @@ def _fixed(account: str, venue: str, row: InstanceRow) -> View:
         "strategy": row.strategy,
         "code_sha": row.code_sha,
         "params": dict(row.params),
+        "exits": row.exits,
         "symbol": row.symbol,
         "interval": row.interval,
         "reason": row.reason,

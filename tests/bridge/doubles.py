@@ -15,6 +15,7 @@ from bridge.exchanges.base import (
     OrderKind,
     OrderPair,
     OrderReport,
+    OrderRules,
     Refused,
     RestingOrder,
     Side,
@@ -218,6 +219,10 @@ class MemoryExchange:
     async def instrument(self, symbol: str) -> Instrument:
         """Return the one instrument."""
         return ONE
+
+    async def order_rules(self, symbol: str) -> OrderRules:
+        """Return rules that allow all."""
+        return OrderRules()
 
     async def open(self) -> None:
         """Do nothing."""

@@ -109,7 +109,8 @@ def test_an_order_below_the_minimum_is_refused_with_the_arithmetic_and_spent() -
         intent(1.5),
         intent(-0.1),
         intent(np.inf),
-        intent(1.0, stop=90.0),
+        intent(1.0, stop=-90.0),
+        intent(1.0, trail=np.nan),
         intent(1.0, n_ladder=2, revision=1),
     ],
 )

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from workbench.strategies.spec import Number, Spec
 
 ENGINES = ("sweep", "event", "backtrader", "live")
-TARGETS_ALONE = {"backtrader", "live"}  # these run without exits and guards
+WITHOUT_EXITS = {"backtrader"}
+WITHOUT_GUARDS = {"backtrader", "live"}
 
 
 def parity(
@@ -49,7 +50,7 @@ def parity(
     """
     import workbench as wb
 
-    wanted = _wanted(engines, protected=bool(exits or guards))
+    wanted = _wanted(engines, exits=bool(exits), guards=bool(guards), fine=bool(fine))
     case = _Case(
         candles=wb.load(symbol, interval, start=start, end=end),
         fine=wb.load(symbol, fine, start=start, end=end) if fine else None,
@@ -104,14 +105,21 @@ class _Case:
         return swept.frame.row(0, named=True)
 
 
-def _wanted(engines: str, *, protected: bool) -> list[str]:
+def _wanted(engines: str, *, exits: bool, guards: bool, fine: bool) -> list[str]:
     wanted = [one.strip() for one in engines.split(",") if one.strip()]
     if not wanted or set(wanted) - set(ENGINES):
         raise UsageError(f"--engines {engines!r}: name one or more of {', '.join(ENGINES)}")
-    if protected and (without := [one for one in wanted if one in TARGETS_ALONE]):
-        raise UsageError(
-            f"{' and '.join(without)} run without exits and guards; compare with --engines sweep,event"
-        )
+    for asked, what, without in (
+        (exits, "exits", WITHOUT_EXITS),
+        (guards, "guards", WITHOUT_GUARDS),
+        (fine, "finer candles", WITHOUT_GUARDS),
+    ):
+        if asked and without & set(wanted):
+            lacking = [one for one in wanted if one in without]
+            others = ",".join(one for one in ENGINES if one not in without)
+            raise UsageError(
+                f"{' and '.join(lacking)} run without {what}; compare with --engines {others}"
+            )
     return wanted
 
 
@@ -120,7 +128,7 @@ def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
     from workbench.report import parity
 
     if engine == "live":
-        return [parity.compare(_live(kernel), parity.from_backtest(kernel))]
+        return [parity.compare(_live(kernel, case.exits), parity.from_backtest(kernel))]
     if engine == "event":
         run = parity.from_backtest(case.run("event", "exchange"))
         return [parity.compare(run, parity.from_backtest(kernel))]
@@ -132,7 +140,7 @@ def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
     return [parity.compare_closely(theirs, parity.from_backtest(free))]
 
 
-def _live(kernel: Run) -> EngineRun:
+def _live(kernel: Run, exits: str) -> EngineRun:
     from tqdm import tqdm
 
     from bridge.rehearsal import rehearse
@@ -151,6 +159,7 @@ def _live(kernel: Run) -> EngineRun:
             candles,
             strategy=kernel.spec.name,
             params=kernel.params,
+            exits=exits,
             cash=costs.cash,
             fee_bps=costs.fee_bps,
             slippage_bps=costs.slippage_bps,

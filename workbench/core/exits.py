@@ -81,24 +81,28 @@ def average_true_range(candles, begin, period, out):
     Wilder (1978), New Concepts in Technical Trading Systems, ch. III: seeded with the plain average
     of the first `period` true ranges; the first candle's is its high - low.
     """
-    weight = wilder_weight(period)
     memory = 0.0
     for t in range(candles.shape[0]):
         out[t] = np.nan
         if t < begin:
             continue
         one = candles[t]
-        reach = one.high - one.low
-        if t > begin:
-            last = candles[t - 1].close
-            reach = max(reach, abs(one.high - last), abs(one.low - last))
+        last = candles[t - 1].close if t > begin else np.nan
         count = t - begin + 1
-        if count > period:
-            memory += weight * (reach - memory)
-        else:
-            memory += reach / period
+        memory = next_range(memory, count, period, one.high, one.low, last)
         if count >= period:
             out[t] = memory
+
+
+@njit(nogil=True, forceinline=True)
+def next_range(memory, count, period, high, low, last_close):
+    """Return the sum (up to `period` candles), then the average, with one more; the first has no last close."""
+    reach = high - low
+    if count > 1:
+        reach = max(reach, abs(high - last_close), abs(low - last_close))
+    if count > period:
+        return memory + wilder_weight(period) * (reach - memory)
+    return memory + reach / period
 
 
 @njit(nogil=True, forceinline=True)

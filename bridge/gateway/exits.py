@@ -1,0 +1,332 @@
+"""The protective exits of one instance at the exchange: what should stand, stands, or an alarm says that it does not.
+
+The levels are `workbench.execution.protection`'s, as in the backtest; here they meet tickets. After every
+fill and every decision `protect` compares what should stand with what does:
+
+    stop and take-profit   an OCO of both        stop alone, take-profit alone   that order
+    nothing or another     cancel, read what it traded, place anew
+
+A stop that is refused because the price has passed it sells at market at once; so does one that nobody
+can place, or whose fate is unknown after 3 s, where all of the account's base is this position's: a stop
+that did land has then locked it, and the sale is refused. A sale cancels the exits first and sells what
+they have left. Nothing is protected beside a ladder, whose rungs have locked the base.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bridge.clock import Clock
+from bridge.crash_points import crash
+from bridge.exchanges.base import Exchange, OrderKind, Refused, Side, Unanswered
+from bridge.gateway import core
+from bridge.gateway.books import Book, Books
+from bridge.gateway.desk import OrderDesk
+from bridge.gateway.ids import client_order_id, list_id
+from bridge.gateway.tickets import resting_ticket, ticket_event
+from bridge.journal_rows import (
+    EXIT_STOP,
+    EXIT_TAKE_PROFIT,
+    EXIT_TIME,
+    Event,
+    InstanceRow,
+    Row,
+    Ticket,
+    TicketStatus,
+)
+from workbench.core.account import sell_is_too_small
+from workbench.execution.ledger import LedgerAccount
+from workbench.market.instruments import SCALE
+
+UNKNOWN_FOR = 3.0  # seconds that a stop's fate may be unknown
+SLIPS_THROUGH = 2.0  # seconds that a triggered stop-limit may stay unfilled
+TRY_AGAIN = 5.0  # seconds between two attempts to protect a position that is not
+WOULD_TRIGGER = "-2010"
+LIMIT_BELOW_STOP = 0.01  # of a stop-limit, where the exchange has no plain stop for the symbol
+ALIVE = frozenset({TicketStatus.OPEN, TicketStatus.DONE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """An order that should stand."""
+
+    kind: OrderKind
+    quantity_e8: int
+    price_e8: int
+    stop_e8: int
+    reason: str
+
+    def is_of(self, ticket: Ticket) -> bool:
+        """Tell whether a ticket is this order."""
+        ours = (self.kind, self.quantity_e8, self.price_e8, self.stop_e8)
+        theirs = (ticket.kind, ticket.left_e8, ticket.price_e8, ticket.stop_e8)
+        return ours == theirs and ticket.status is not TicketStatus.CANCELLING
+
+
+class LiveExits:
+    """Keeps one instance's position protected; nobody else sends or cancels its exits."""
+
+    def __init__(
+        self, book: Book, books: Books, desk: OrderDesk, exchange: Exchange, clock: Clock
+    ) -> None:
+        self._book, self._books, self._desk = book, books, desk
+        self._exchange, self._clock = exchange, clock
+        self._refused_gain: _Leg | None = None  # the stop stands without it
+        self._passed_at: float | None = None  # since when the price is below a stop-limit
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether there is a position."""
+        return self._account.is_open
+
+    # -- what the driver calls
+
+    async def protect(self) -> None:
+        """Make what stands at the exchange what should stand."""
+        for _ in range(3):
+            wanted = self._wanted()
+            if self._stands(wanted):
+                self._tell_protected()
+                return
+            await self.clear()
+            wanted = self._wanted()  # a cancel may have found a fill
+            if not wanted:
+                self._tell_protected()
+                return
+            crash("before_protection")
+            sent = await self._place(wanted)
+            if not await self._take_refusals(wanted, sent):
+                return
+        self._tell_unprotected("its exits cannot be placed")
+
+    async def clear(self) -> None:
+        """Take all exits back, and book what they traded meanwhile."""
+        for ticket in self._book.exits:
+            await self._desk.withdraw(self._book, ticket)
+
+    async def make_way(self, ticket: Ticket, *, was_open: bool) -> Ticket | None:
+        """Free the base for a decision's sale; return what is left of the order, None where nothing is.
+
+        An exit may have been quicker: then less is left to sell, and an entry's target is spent.
+        """
+        if self._book.row.ladder:
+            return ticket
+        if ticket.side is Side.SELL:
+            await self.clear()
+            quantity_e8 = min(ticket.quantity_e8, self._lots_e8)
+            rest = replace(ticket, quantity_e8=quantity_e8)
+            gone = quantity_e8 < ticket.quantity_e8 and self._is_too_small(quantity_e8)
+        else:
+            rest, gone = ticket, was_open and not self.is_open
+        if gone:
+            rest = replace(rest, status=TicketStatus.VOID)
+        if rest != ticket:
+            rest = replace(rest, note="an exit was quicker")
+            self._books.commit_ticket(self._book, rest, [], self._clock.wall_ms())
+        return None if gone else rest
+
+    async def act_if_due(self) -> None:
+        """Sell what has been held for as long as it may."""
+        account = self._account
+        if account.is_open and self._book.protection.is_due(account.bars_held):
+            await self.sell(EXIT_TIME)
+
+    async def sell(self, reason: str, *, most_e8: int | None = None) -> None:
+        """Sell the whole position at market, or at most so much, its exits taken back before."""
+        await self.clear()
+        await self._sell_what_is_free(reason, most_e8)
+
+    async def hear(self) -> None:
+        """React to what happened at the exchange, or to time that passed."""
+        if self._has_slipped_through():
+            self._alarm("the stop's limit was passed and is not filled: selling at market")
+            await self.sell(EXIT_STOP)
+        await self.protect()
+
+    def saw_price(self, price: float) -> None:
+        """Notice when the market is below a stop-limit that has not filled."""
+        limits = [one for one in self._book.exits if one.kind is OrderKind.STOP_LOSS_LIMIT]
+        if not any(price * SCALE <= one.stop_e8 for one in limits):
+            self._passed_at = None
+        elif self._passed_at is None:
+            self._passed_at = self._clock.elapsed()
+
+    @property
+    def look_again_in(self) -> float | None:
+        """Return after how many seconds `hear` must be called though nothing was heard."""
+        if self._book.unprotected:
+            return TRY_AGAIN
+        return SLIPS_THROUGH if self._passed_at is not None else None
+
+    # -- what should stand
+
+    def _wanted(self) -> tuple[_Leg, ...]:
+        plan, quantity_e8 = self._book.protection, self._lots_e8
+        if self._book.row.ladder or not self.is_open or not quantity_e8:
+            return ()
+        legs = []
+        if plan.stop_e8 > 0:
+            legs.append(self._stop(quantity_e8, plan.stop_e8))
+        if plan.gain_e8:
+            gain = _Leg(OrderKind.LIMIT_MAKER, quantity_e8, plan.gain_e8, 0, EXIT_TAKE_PROFIT)
+            if gain != self._refused_gain:
+                legs.append(gain)
+        return tuple(legs)
+
+    def _stop(self, quantity_e8: int, stop_e8: int) -> _Leg:
+        if OrderKind.STOP_LOSS in self._book.rules.kinds:
+            return _Leg(OrderKind.STOP_LOSS, quantity_e8, 0, stop_e8, EXIT_STOP)
+        tick_e8 = self._book.instrument.tick_e8
+        limit_e8 = int(stop_e8 * (1 - LIMIT_BELOW_STOP)) // tick_e8 * tick_e8
+        return _Leg(OrderKind.STOP_LOSS_LIMIT, quantity_e8, limit_e8, stop_e8, EXIT_STOP)
+
+    def _stands(self, wanted: Sequence[_Leg]) -> bool:
+        standing = self._book.exits
+        return len(standing) == len(wanted) and all(
+            any(leg.is_of(ticket) for ticket in standing) for leg in wanted
+        )
+
+    # -- placing
+
+    async def _place(self, wanted: Sequence[_Leg]) -> list[Ticket]:
+        row = self._book.row
+        pair = list_id(client_order_id(row.tag, row.seq + 1, 1)) if len(wanted) == 2 else ""
+        tickets = [
+            resting_ticket(
+                row,
+                row.seq + 1 + i,
+                side=Side.SELL,
+                kind=leg.kind,
+                quantity_e8=leg.quantity_e8,
+                price_e8=leg.price_e8,
+                stop_e8=leg.stop_e8,
+                reason=leg.reason,
+                pair_id=pair,
+            )
+            for i, leg in enumerate(wanted)
+        ]
+        after = replace(row, seq=row.seq + len(tickets))
+        self._commit([after, *tickets, *(ticket_event(ticket) for ticket in tickets)])
+        placing = asyncio.ensure_future(self._desk.rest(self._book, tickets, attempts=1))
+        known = asyncio.ensure_future(self._clock.sleep(UNKNOWN_FOR))
+        try:
+            either: set[asyncio.Future[object]] = {placing, known}  # type: ignore[arg-type]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not placing.done():
+                await self._sell_while_unknown()
+            return await placing
+        finally:
+            known.cancel()
+            placing.cancel()
+
+    async def _sell_while_unknown(self) -> None:
+        """Sell the base that a stop of unknown fate has not locked, where it can only be this position's."""
+        self._tell_unprotected(f"the fate of its stop is unknown for {UNKNOWN_FOR:g} s")
+        one = self._book.instrument
+        try:
+            held = (await self._exchange.balances()).get(one.base)
+        except (Unanswered, Refused):
+            return
+        if held and held.free_e8 + held.locked_e8 - self._account.base_e8 < one.step_e8:
+            await self._sell_what_is_free(EXIT_STOP)
+
+    async def _take_refusals(self, wanted: Sequence[_Leg], sent: Sequence[Ticket]) -> bool:
+        """Deal with exits that do not stand; return whether to look again."""
+        if all(ticket.status in ALIVE for ticket in sent):
+            return True
+        if not self.is_open:
+            return True
+        note = sent[0].note
+        if len(wanted) == 2:  # which of the two was it? The stop alone tells
+            self._refused_gain = wanted[1]
+            (alone,) = await self._place(wanted[:1])
+            if alone.status in ALIVE:
+                if note.startswith(WOULD_TRIGGER):
+                    await self.sell(EXIT_TAKE_PROFIT)  # the price has passed it
+                else:
+                    self._alarm(f"no take-profit stands ({note}); the stop does")
+                return True
+            note, wanted = alone.note, wanted[:1]
+        leg = wanted[0]
+        if leg.reason == EXIT_TAKE_PROFIT:
+            if note.startswith(WOULD_TRIGGER):
+                await self.sell(EXIT_TAKE_PROFIT)
+            else:
+                self._refused_gain = leg
+                self._alarm(f"no take-profit stands ({note})")
+            return True
+        if not note.startswith(WOULD_TRIGGER):
+            self._alarm(f"no stop can be placed ({note}): selling at market")
+        await self.sell(EXIT_STOP)
+        return not self._book.unprotected
+
+    async def _sell_what_is_free(self, reason: str, most_e8: int | None = None) -> None:
+        row, quantity_e8 = self._book.row, self._lots_e8
+        if most_e8 is not None:
+            quantity_e8 = min(quantity_e8, most_e8)
+        if not self.is_open or not quantity_e8:
+            return
+        if self._is_too_small(quantity_e8):
+            self._give_up()
+            return
+        after = replace(row, seq=row.seq + 1)
+        ticket = core.sale(after, quantity_e8, reason)
+        self._commit([after, ticket, ticket_event(ticket)])
+        done = await self._desk.carry_out(self._book, ticket)
+        if done.status in (TicketStatus.REFUSED, TicketStatus.VOID):
+            self._tell_unprotected(f"the sale at market failed: {done.note}")
+
+    def _give_up(self) -> None:
+        self._book.protection.give_up()
+        after = replace(self._book.row, plan=self._book.protection.saved())
+        why = "the position is below the exchange's minimum: it cannot be protected or sold"
+        self._commit([after, self._event(why)])
+
+    # -- telling
+
+    def _tell_unprotected(self, why: str) -> None:
+        if not self._book.unprotected:
+            self._alarm(f"UNPROTECTED: {why}")
+        self._book.unprotected = why
+
+    def _tell_protected(self) -> None:
+        if self._book.unprotected:
+            self._book.unprotected = ""
+            said = "protected again" if self.is_open else "flat: nothing is left to protect"
+            row = self._book.row
+            self._commit([row, Event("protection", row.name, row.last_candle_ms, {"note": said})])
+        if not self.is_open:
+            self._refused_gain = self._passed_at = None
+
+    def _alarm(self, why: str) -> None:
+        self._commit([self._book.row, self._event(why)])
+
+    def _event(self, why: str) -> Event:
+        row = self._book.row
+        return Event("alarm", row.name, row.last_candle_ms, {"reason": why})
+
+    def _commit(self, rows: Sequence[Row]) -> None:
+        (row,) = (one for one in rows if isinstance(one, InstanceRow))
+        self._books.commit(self._book, core.Step(row, tuple(rows)), self._clock.wall_ms())
+
+    # -- looking
+
+    @property
+    def _account(self) -> LedgerAccount:
+        return self._books.ledger.account(self._book.row.name)
+
+    @property
+    def _lots_e8(self) -> int:
+        step_e8 = self._book.instrument.step_e8
+        return self._account.base_e8 // step_e8 * step_e8
+
+    def _is_too_small(self, quantity_e8: int) -> bool:
+        one = self._book.instrument
+        price = self._book.last_price or self._book.row.last_close
+        return sell_is_too_small(quantity_e8, price, one.min_qty_e8, one.min_notional_e8)
+
+    def _has_slipped_through(self) -> bool:
+        since = self._passed_at
+        return since is not None and self._clock.elapsed() - since >= SLIPS_THROUGH
