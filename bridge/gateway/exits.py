@@ -99,7 +99,9 @@ class LiveExits:
             sent = await self._place(wanted)
             if not await self._take_refusals(wanted, sent):
                 return
-        self._tell_unprotected("its exits cannot be placed")
+        self._tell_unprotected("its exits do not reach the exchange")
+        if any(leg.stop_e8 for leg in wanted):
+            await self.sell(EXIT_STOP)
 
     async def clear(self) -> None:
         """Take all exits back, and book what they traded meanwhile."""
@@ -234,19 +236,19 @@ class LiveExits:
 
     async def _take_refusals(self, wanted: Sequence[_Leg], sent: Sequence[Ticket]) -> bool:
         """Deal with exits that do not stand; return whether to look again."""
-        if all(ticket.status in ALIVE for ticket in sent):
-            return True
-        if not self.is_open:
-            return True
+        if not self.is_open or not any(ticket.status is TicketStatus.REFUSED for ticket in sent):
+            return True  # what stands is compared anew; what never arrived is sent anew
         note = sent[0].note
         if len(wanted) == 2:  # which of the two was it? The stop alone tells
-            self._refused_gain = wanted[1]
             (alone,) = await self._place(wanted[:1])
             if alone.status in ALIVE:
+                self._refused_gain = wanted[1]
                 if note.startswith(WOULD_TRIGGER):
                     await self.sell(EXIT_TAKE_PROFIT)  # the price has passed it
                 else:
                     self._alarm(f"no take-profit stands ({note}); the stop does")
+                return True
+            if alone.status is TicketStatus.VOID:
                 return True
             note, wanted = alone.note, wanted[:1]
         leg = wanted[0]

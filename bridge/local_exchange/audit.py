@@ -9,8 +9,7 @@
     I7  every asset adds up: deposits and fills alone give the balances that the exchange told
 
 All sums are integers at 1e-8 and are made here anew: no code of the engine is used. Caps beyond the
-capital, and a kill of the whole account, are not checked: the bridge does not have them yet, nor does
-it send stops, so that I4 has no facts with it.
+capital, and a kill of the whole account, are not checked: the bridge does not have them yet.
 """
 
 from __future__ import annotations

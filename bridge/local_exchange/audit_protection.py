@@ -31,8 +31,8 @@ class _Holding:
 
     @property
     def is_bare(self) -> bool:
-        """Whether there is a position and no stop."""
-        return self.base_e8 * DUST > self.most_e8 and not self.stops
+        """Whether there is a position and no stop; what a sale left as dust is no position."""
+        return self.most_e8 > 0 and self.base_e8 * DUST > self.most_e8 and not self.stops
 
 
 def unprotected(
@@ -46,13 +46,16 @@ def unprotected(
     stops = dict(_stop_orders(entries, instance_of))
     holdings = {instance: _Holding() for instance in stops.values()}
     owners = dict(_owners(entries, instance_of))
+    lists: dict[int, list[int]] = {}
     checked, grace = 0, GRACE_MS * speed
     violations: list[str] = []
     for entry in entries:
         now = _time_of(entry)
         if now is not None:
             violations += _late(holdings, now, grace)
-        for instance, bought in _changes(entry, owners, stops, holdings):
+        if entry["do"] == "list":
+            lists[int_of(entry, "list_id")] = list(_numbers(entry, {}))
+        for instance, bought in _changes(entry, _numbers(entry, lists), owners, stops, holdings):
             checked += bought
             one = holdings[instance]
             if not one.is_bare:
@@ -71,6 +74,7 @@ def _late(holdings: Mapping[str, _Holding], now: int, grace: float) -> Iterator[
 
 def _changes(
     entry: Object,
+    numbers: Iterable[int],
     owners: Mapping[int, str],
     stops: Mapping[int, str],
     holdings: Mapping[str, _Holding],
@@ -80,10 +84,11 @@ def _changes(
         for instance, one in holdings.items():
             one.base_e8, one.most_e8, one.stops = 0, 0, set()
             yield instance, 0
-    for number in _numbers(entry):
+    for number in numbers:
         if number in stops:
             one = holdings[stops[number]]
-            (one.stops.discard if entry["do"] == "cancel" else one.stops.add)(number)
+            ends = str(entry["do"]).startswith("cancel")
+            (one.stops.discard if ends else one.stops.add)(number)
             yield stops[number], 0
     for fill in _fills(entry):
         instance = owners.get(int_of(fill, "order_id"), "")
@@ -121,8 +126,10 @@ def _owners(entries: Iterable[Object], instance_of: Mapping[str, str]) -> Iterat
                 yield int_of(order, "order_id"), instance_of[str(order["client_order_id"])]
 
 
-def _numbers(entry: Object) -> Iterator[int]:
-    """Yield the orders that an entry places or takes back."""
+def _numbers(entry: Object, lists: Mapping[int, list[int]]) -> Iterator[int]:
+    """Yield the orders that an entry places or takes back; `lists` holds those of each list."""
+    if entry["do"] == "cancel_list":
+        yield from lists.get(int_of(entry, "list_id"), ())
     if entry["do"] == "cancel":
         yield int_of(entry, "order_id")
     for order in objects_of(entry.get("orders", [])):

@@ -131,7 +131,8 @@ class LoggedEngine(MatchingEngine):
         """Accept an order list."""
         done = super().place_list(new, now_ms)
         if self.log is not None:
-            entry: Object = {"do": "list", "at": now_ms, "new": asdict(new)}
+            number = done.order_list.list_id
+            entry: Object = {"do": "list", "at": now_ms, "new": asdict(new), "list_id": number}
             self._write(entry | _accepted(done.orders), *self._fills(done.reports))
         return done
 

@@ -31,13 +31,13 @@ class Market:
     told: dict[str, Any]
 
     @classmethod
-    def start(cls, *, accounts: int, keys_file: Path) -> Market:
+    def start(cls, *, accounts: int, keys_file: Path, more: tuple[str, ...] = ()) -> Market:
         """Start it on recorded 1h candles and wait until it listens."""
         command = [
             sys.executable, "-m", "bridge.cli", "exchange", "--port", "0", "--json", "--ephemeral",
             "--symbols", "BTCUSDT", "--interval", "1h", "--start", "2024-10-01", "--pace", "step",
             "--balance", "USDT=10000", "--accounts", str(accounts), "--keys-file", str(keys_file),
-            "--weight-limit", "100000",
+            "--weight-limit", "100000", *more,
         ]  # fmt: skip
         process = subprocess.Popen(
             command,

@@ -8,7 +8,8 @@ import pytest
 
 from bridge.local_exchange.audit_protection import unprotected
 from bridge.local_exchange.truth_log import LoggedEngine, TruthLog, read_log
-from workbench.execution.orders import NewOrder, OrderType, Side, TimeInForce
+from workbench.execution.order_lists import Contingency
+from workbench.execution.orders import NewList, NewOrder, OrderType, Side, TimeInForce
 from workbench.market.instruments import instrument, to_e8
 
 BTC = instrument("BTCUSDT")
@@ -32,8 +33,16 @@ def stand(engine: LoggedEngine, now_ms: int) -> None:
     engine.walk("BTCUSDT", (to_e8("50000"),), to_e8("1"), now_ms)
 
 
-def send(engine: LoggedEngine, name: str, side: Side, now_ms: int, *, stop: str = "") -> int:
-    quantity = HELD if side is Side.BUY else to_e8("0.4995")  # the fee took 0.1 %
+def send(
+    engine: LoggedEngine,
+    name: str,
+    side: Side,
+    now_ms: int,
+    *,
+    stop: str = "",
+    sells: str = "0.4995",  # the fee took 0.1 %
+) -> int:
+    quantity = HELD if side is Side.BUY else to_e8(sells)
     if stop:
         new = NewOrder(
             "me", "BTCUSDT", side, OrderType.STOP_LOSS_LIMIT, quantity, price_e8=to_e8(stop),
@@ -92,6 +101,33 @@ def test_a_stop_that_sold_one_position_does_not_protect_the_next(
     assert checked == 2
     assert len(violations) == 1
     assert "from 30000 to 40000" in violations[0]
+
+
+def test_a_list_taken_back_takes_its_stop_along(market: LoggedEngine, tmp_path: Path) -> None:
+    send(market, "wb-buy", Side.BUY, 1_000)
+    stop = NewOrder(
+        "me", "BTCUSDT", Side.SELL, OrderType.STOP_LOSS, to_e8("0.4995"), client_order_id="wb-stop",
+        stop_e8=to_e8("45000"),
+    )  # fmt: skip
+    gain = NewOrder(
+        "me", "BTCUSDT", Side.SELL, OrderType.LIMIT_MAKER, to_e8("0.4995"),
+        price_e8=to_e8("60000"), client_order_id="wb-gain",
+    )  # fmt: skip
+    placed = market.place_list(NewList("me", "BTCUSDT", Contingency.OCO, (stop, gain)), 1_500)
+    send(market, "foreign", Side.BUY, 9_000)
+    assert found(tmp_path) == (1, [])
+    market.cancel_list(placed.order_list, 10_000)
+    send(market, "foreign", Side.BUY, 14_000)
+    assert len(found(tmp_path)[1]) == 1
+
+
+def test_dust_that_a_sale_leaves_is_no_position(market: LoggedEngine, tmp_path: Path) -> None:
+    send(market, "wb-buy", Side.BUY, 1_000)
+    number = send(market, "wb-stop", Side.SELL, 1_500, stop="45000")
+    market.cancel("me", "BTCUSDT", number, 10_000)
+    send(market, "wb-sell", Side.SELL, 10_001, sells="0.49949")
+    send(market, "foreign", Side.BUY, 90_000)
+    assert found(tmp_path) == (1, [])
 
 
 def test_an_instance_that_never_sends_a_stop_gives_no_facts(

@@ -101,9 +101,16 @@ def next_target(last_target: float, intent: bytes, *, ladders: bool = False) -> 
     Raises UsageError for an intent that cannot be executed, or that holds levels or (unless the
     caller carries out `ladders`) a ladder: the instance is then faulted.
     """
-    record = readable(_record(intent, INTENT, "intent"))
-    if asks_for_exits(record[0]):
+    if asks_for_exits(readable(_record(intent, INTENT, "intent"))[0]):
         raise UsageError(f"the strategy wrote {REASONS[ERROR_EXITS]}")
+    return target_beside_exits(last_target, intent, ladders=ladders)
+
+
+def target_beside_exits(
+    last_target: float, intent: bytes, *, ladders: bool = False
+) -> float | None:
+    """Return `next_target` where the caller executes the levels of an intent as well."""
+    record = readable(_record(intent, INTENT, "intent"))
     if asks_for_ladder(record[0]) and not ladders:
         raise UsageError(f"the strategy wrote {REASONS[ERROR_LADDER]}")
     demand_executable(record)

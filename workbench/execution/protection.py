@@ -22,7 +22,7 @@ from workbench.core.exits import (
     set_levels,
     stand_down,
 )
-from workbench.core.records import INTENT, empty_intent
+from workbench.core.records import INTENT, empty_intent, readable
 from workbench.market.instruments import SCALE, Instrument
 
 LEVELS = ("stop", "take_profit", "trail")
@@ -35,12 +35,12 @@ class Protection:
     """The exits of one instance: `exits` is its EXITS record (shape (1,)), `saved` what was kept."""
 
     def __init__(self, exits: np.ndarray, rules: Instrument, saved: bytes = b"") -> None:
-        self._exits = exits.view(np.recarray)
-        self._costs = np.zeros(1, COSTS).view(np.recarray)
+        self._exits = readable(exits)
+        self._costs = readable(np.zeros(1, COSTS))
         self._costs["exact"] = 1
         self._costs["tick_e8"] = rules.tick_e8
-        self._plan = np.zeros(1, PLAN).view(np.recarray)
-        self._intent = empty_intent().reshape(1).view(np.recarray)
+        self._plan = readable(np.zeros(1, PLAN))
+        self._intent = readable(empty_intent().reshape(1))
         if saved:
             kept = np.frombuffer(saved, _KEPT)
             self._plan[:] = kept["plan"]

@@ -1,0 +1,401 @@
+"""Protective exits of a live instance without processes: what stands, what a sale does, and what no answer means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.exchanges.base import Balance, OrderKind, OrderRules
+from bridge.gateway import core, desk, exits
+from bridge.gateway.books import Books
+from bridge.gateway.desk import OrderDesk
+from bridge.gateway.exits import LiveExits
+from bridge.journal_rows import DecisionRow, Ticket, TicketStatus
+from tests.bridge.doubles import ONE, JumpingClock, MemoryExchange, instance_row, journal_in, ticket
+from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME, REASON_TRAIL
+from workbench.core.records import empty_intent
+from workbench.market.instruments import SCALE
+
+HELD = 499_500_000  # 5 BTC for 500 USDT, less the fee
+BOTH = "stop=10%,take_profit=20%"
+
+
+class Death(BaseException):
+    """kill -9 of the gateway, without a process."""
+
+
+class Gateway:
+    """One instance with 1,000 USDT and exits, and an exchange in memory; it may die and be born again."""
+
+    def __init__(self, folder: Path, form: str, rules: OrderRules | None = None) -> None:
+        self.clock = JumpingClock()
+        self.exchange = MemoryExchange(self.clock)
+        self.journal = journal_in(folder)
+        self.journal.write(1, [instance_row(exits=form)])
+        self.rules = rules or OrderRules()
+        self.load()
+
+    def load(self) -> None:
+        """Fold the journal."""
+        self.books = Books(self.journal)
+        (row,) = self.journal.instances()
+        self.book = self.books.open(row, ONE, self.rules)
+        self.desk = OrderDesk(self.books, self.exchange, self.clock, backend_timeout_ms=10_000)
+        self.exits = LiveExits(self.book, self.books, self.desk, self.exchange, self.clock)
+
+    async def reborn(self) -> None:
+        """Do what the driver does at a start."""
+        self.load()
+        for one in sorted(self.book.unsettled, key=lambda one: not one.rests):
+            await self.desk.recover(self.book, one)
+        await self.exits.protect()
+
+    def write(self, one: Ticket) -> Ticket:
+        """Journal a market ticket."""
+        row = replace(self.book.row, seq=one.seq)
+        self.books.commit(self.book, core.Step(row, (row, one)), self.clock.wall_ms())
+        return one
+
+    async def buy(self, quote: int = 500) -> None:
+        """Buy at 100 and protect."""
+        seq = self.book.row.seq + 1
+        await self.desk.carry_out(self.book, self.write(ticket(seq, quote_e8=quote * SCALE)))
+        await self.exits.protect()
+
+    async def close(self, high: float, **levels: float) -> None:
+        """Let a candle close that reached `high`; the strategy writes these levels."""
+        intent = empty_intent()
+        for name, value in levels.items():
+            intent[name] = value
+        account = self.books.ledger.account("one")
+        self.books.ledger.end_candle("one")
+        self.book.protection.follow(intent.tobytes(), high, is_open=account.is_open)
+        seq = self.book.row.seq + 1
+        row = replace(self.book.row, seq=seq, plan=self.book.protection.saved())
+        bar = DecisionRow("one", seq, seq, "bar", 1.0, False, "", 0.0, 0.0, 0.0, False, "", b"", "")
+        self.books.commit(self.book, core.Step(row, (row, bar)), self.clock.wall_ms())
+        await self.exits.act_if_due()
+        await self.exits.protect()
+
+    async def trade(self, name: str, quantity_e8: int) -> None:
+        """Let a resting order trade at its own price; the news are heard and answered."""
+        order = self.exchange.resting[name]
+        price_e8 = order.price_e8 or order.stop_e8
+        self.desk.hear(self.exchange.trade(name, quantity_e8, price_e8, 6_000))
+        await self.exits.hear()
+
+    def standing(self) -> dict[tuple[str, float], int]:
+        """Return the quantity left of every order that stands, by kind and price."""
+        return {
+            (one.kind.value, (one.stop_e8 or one.price_e8) / SCALE): one.quantity_e8 - report.executed_e8
+            for name, one in self.exchange.resting.items()
+            if not (report := self.exchange.reports[name]).final
+        }  # fmt: skip
+
+    def name_of(self, kind: OrderKind) -> str:
+        """Return the client order id of the one order of that kind that stands."""
+        (name,) = [
+            one.client_order_id
+            for one in self.exchange.resting.values()
+            if one.kind is kind and not self.exchange.reports[one.client_order_id].final
+        ]
+        return name
+
+    @property
+    def base_e8(self) -> int:
+        """Return what the instance holds."""
+        return self.books.ledger.account("one").base_e8
+
+    def demand_sound(self) -> None:
+        """What is held is protected once, or an alarm stands; the journal alone gives the same books."""
+        quantities = list(self.standing().values())
+        if self.books.ledger.account("one").is_open and not self.book.unprotected:
+            assert set(quantities) == {self.base_e8 // 1_000 * 1_000}
+            assert len(quantities) == 2
+        else:
+            assert quantities == []
+        again = Books(self.journal)
+        book = again.open(self.journal.instances()[0], ONE)
+        assert again.ledger.account("one") == self.books.ledger.account("one")
+        assert book.protection.saved() == self.book.protection.saved()
+        self.books.ledger.check_conservation()
+
+
+async def test_an_entry_is_followed_by_a_pair_of_the_net_quantity(tmp_path: Path) -> None:
+    """P = 100: the stop at 90, the take-profit at 120, for 4.995 BTC of the 5 bought."""
+    gateway = Gateway(tmp_path, BOTH)
+    await gateway.buy()
+    assert gateway.standing() == {("STOP_LOSS", 90.0): HELD, ("LIMIT_MAKER", 120.0): HELD}
+    await gateway.exits.protect()
+    assert len(gateway.exchange.resting) == 2  # what stands is left alone
+    gateway.demand_sound()
+
+
+@pytest.mark.parametrize(
+    ("form", "stands"),
+    [("stop=10", {("STOP_LOSS", 90.0)}), ("take_profit=10", {("LIMIT_MAKER", 110.0)}), ("", set())],
+)
+async def test_a_single_exit_stands_alone(
+    tmp_path: Path, form: str, stands: set[tuple[str, float]]
+) -> None:
+    gateway = Gateway(tmp_path, form)
+    await gateway.buy()
+    assert set(gateway.standing()) == stands
+
+
+async def test_a_second_buy_renews_the_pair_for_the_average_price(tmp_path: Path) -> None:
+    """Another 300 USDT at 100: still 90 and 120, for 7.992 BTC; the old pair is gone."""
+    gateway = Gateway(tmp_path, BOTH)
+    await gateway.buy()
+    await gateway.buy(300)
+    assert set(gateway.standing().values()) == {799_200_000}
+    assert len(gateway.exchange.resting) == 4
+    gateway.demand_sound()
+
+
+async def test_a_stop_sells_ends_its_partner_and_tells_its_reason(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, BOTH)
+    await gateway.buy()
+    await gateway.trade(gateway.name_of(OrderKind.STOP_LOSS), HELD)
+    assert gateway.standing() == {}
+    assert gateway.book.protection.reason == REASON_STOP
+    await gateway.close(100)
+    assert gateway.standing() == {}  # the levels went with the position
+    gateway.demand_sound()
+
+
+async def test_a_take_profit_that_fills_in_part_leaves_the_rest_protected(tmp_path: Path) -> None:
+    """The exchange ends the stop with the first fill: the rest gets a pair of its own at once."""
+    gateway = Gateway(tmp_path, BOTH)
+    await gateway.buy()
+    await gateway.trade(gateway.name_of(OrderKind.LIMIT_MAKER), 2 * SCALE)
+    left = HELD - 2 * SCALE
+    assert gateway.standing() == {("STOP_LOSS", 90.0): left, ("LIMIT_MAKER", 120.0): left}
+    assert gateway.book.protection.reason == REASON_TAKE_PROFIT
+    gateway.demand_sound()
+
+
+async def test_a_trailing_stop_moves_when_a_candle_closes_and_gives_its_name(
+    tmp_path: Path,
+) -> None:
+    """5 % below the highest high: 95, then 104.5 at a high of 110, and there it stays at a high of 105."""
+    gateway = Gateway(tmp_path, "trail=5%,stop=10%")
+    await gateway.buy()
+    assert set(gateway.standing()) == {("STOP_LOSS", 95.0)}
+    await gateway.close(110.0)
+    assert set(gateway.standing()) == {("STOP_LOSS", 104.5)}
+    await gateway.close(105.0)
+    assert len(gateway.exchange.resting) == 2
+    await gateway.trade(gateway.name_of(OrderKind.STOP_LOSS), HELD)
+    assert gateway.book.protection.reason == REASON_TRAIL
+
+
+async def test_levels_that_the_strategy_writes_win_over_the_overlay(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, BOTH)
+    await gateway.buy()
+    await gateway.close(101.0, stop=97.0, take_profit=130.004)
+    assert set(gateway.standing()) == {("STOP_LOSS", 97.0), ("LIMIT_MAKER", 130.01)}
+    await gateway.close(101.0)
+    assert set(gateway.standing()) == {("STOP_LOSS", 90.0), ("LIMIT_MAKER", 120.0)}
+
+
+async def test_a_position_that_was_held_long_enough_is_sold_at_market(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, "stop=10%,time_stop=2")
+    await gateway.buy()
+    await gateway.close(100.0)
+    assert set(gateway.standing()) == {("STOP_LOSS", 90.0)}
+    await gateway.close(100.0)
+    assert gateway.standing() == {}
+    assert gateway.base_e8 < 1_000
+    assert gateway.book.protection.reason == REASON_TIME
+    assert [one.side for one in gateway.exchange.accepted] == ["BUY", "SELL"]
+
+
+async def test_a_signals_sale_takes_the_exits_back_and_sells_what_they_left(tmp_path: Path) -> None:
+    """The stop traded 2 BTC that nobody had told of: 2.995 are left to sell; with all gone, nothing."""
+    for traded, left in ((2 * SCALE, HELD - 2 * SCALE), (HELD, None)):
+        folder = tmp_path / str(traded)
+        folder.mkdir()
+        gateway = Gateway(folder, BOTH)
+        await gateway.buy()
+        gateway.exchange.trade(gateway.name_of(OrderKind.STOP_LOSS), traded, 90 * SCALE, 6_000)
+        sale = gateway.write(core.sale(replace(gateway.book.row, seq=9), HELD, "signal"))
+        way = await gateway.exits.make_way(sale, was_open=True)
+        assert (way.quantity_e8 if way else None) == left
+        assert gateway.standing() == {}
+        state = gateway.book.tickets[sale.client_order_id].status
+        assert state is (TicketStatus.WRITTEN if left else TicketStatus.VOID)
+
+
+async def test_an_entry_after_a_stop_that_was_quicker_is_spent(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, BOTH)
+    await gateway.buy()
+    more = gateway.write(ticket(9))
+    await gateway.trade(gateway.name_of(OrderKind.STOP_LOSS), HELD)
+    assert await gateway.exits.make_way(more, was_open=True) is None
+    assert gateway.book.tickets[more.client_order_id].status is TicketStatus.VOID
+
+
+@pytest.mark.parametrize(("form", "refusals"), [("stop=10%", 1), (BOTH, 2)])
+async def test_a_stop_that_would_trigger_at_once_sells_at_market(
+    tmp_path: Path, form: str, refusals: int
+) -> None:
+    """F21: -2010 says that the price has passed it already."""
+    gateway = Gateway(tmp_path, form)
+    gateway.exchange.plan = ["", *["refuse"] * refusals]
+    await gateway.buy()
+    assert gateway.standing() == {}
+    assert [one.side for one in gateway.exchange.accepted] == ["BUY", "SELL"]
+    assert gateway.book.protection.reason == REASON_STOP
+    gateway.demand_sound()
+
+
+async def test_a_take_profit_that_was_passed_sells_and_one_that_cannot_stand_is_told(
+    tmp_path: Path,
+) -> None:
+    """The stop alone is accepted: so the pair failed for the other. -2010 sells, a filter alarms."""
+    for code, sides in ((-2010, ["BUY", "SELL"]), (-1013, ["BUY"])):
+        folder = tmp_path / str(code)
+        folder.mkdir()
+        gateway = Gateway(folder, BOTH)
+        gateway.exchange.plan, gateway.exchange.refusal = ["", "refuse"], code
+        await gateway.buy()
+        assert [one.side for one in gateway.exchange.accepted] == sides
+        if code == -1013:
+            assert set(gateway.standing()) == {("STOP_LOSS", 90.0)}
+            assert "no take-profit stands" in gateway.journal.alarms[-1]
+            await gateway.exits.protect()
+            assert len(gateway.exchange.resting) == 1  # nor is it tried at every candle
+
+
+async def test_a_position_that_can_neither_be_protected_nor_sold_raises_the_alarm(
+    tmp_path: Path,
+) -> None:
+    """Then it is tried again every 5 s, and said when it holds."""
+    gateway = Gateway(tmp_path, BOTH)
+    gateway.exchange.plan, gateway.exchange.refusal = ["", *["refuse"] * 3], -1000
+    await gateway.buy()
+    assert gateway.standing() == {}
+    assert "UNPROTECTED" in gateway.journal.alarms[-1]
+    assert gateway.exits.look_again_in == exits.TRY_AGAIN
+    await gateway.exits.hear()
+    assert set(gateway.standing().values()) == {HELD}
+    assert (gateway.book.unprotected, gateway.exits.look_again_in) == ("", None)
+    gateway.demand_sound()
+
+
+@pytest.mark.parametrize("mishap", ["drop_after", "drop_before"])
+async def test_a_pair_in_doubt_ends_as_one_pair(tmp_path: Path, mishap: str) -> None:
+    gateway = Gateway(tmp_path, BOTH)
+    gateway.exchange.plan = ["", mishap]
+    await gateway.buy()
+    assert gateway.standing() == {("STOP_LOSS", 90.0): HELD, ("LIMIT_MAKER", 120.0): HELD}
+    gateway.demand_sound()
+
+
+@pytest.mark.parametrize(("foreign_e8", "sells"), [(0, True), (SCALE, False)])
+async def test_a_stop_of_unknown_fate_is_not_waited_for_where_a_sale_cannot_double(
+    tmp_path: Path, foreign_e8: int, sells: bool
+) -> None:
+    """After 3 s of silence: base that is all ours is sold; with other base beside it, only alarmed."""
+    gateway = Gateway(tmp_path, "stop=10%")
+
+    async def balances() -> dict[str, Balance]:
+        return {"BTC": Balance(gateway.base_e8 + foreign_e8, 0)}
+
+    gateway.exchange.balances = balances  # type: ignore[method-assign]
+    await gateway.desk.carry_out(gateway.book, gateway.write(ticket()))
+    await gateway.exits._sell_while_unknown()
+    assert (gateway.base_e8 < 1_000) is sells
+    assert "UNPROTECTED" in gateway.book.unprotected or "unknown" in gateway.book.unprotected
+
+
+async def test_without_plain_stops_a_stop_limit_stands_and_is_helped_when_it_slips(
+    tmp_path: Path,
+) -> None:
+    """1 % below the stop, on the tick; the price passes it, 2 s later what is left is sold."""
+    rules = OrderRules(kinds=frozenset({"LIMIT_MAKER", "STOP_LOSS_LIMIT"}))
+    gateway = Gateway(tmp_path, "stop=9.99", rules)
+    await gateway.buy()
+    (order,) = gateway.exchange.resting.values()
+    assert (order.kind, order.stop_e8, order.price_e8) == (
+        OrderKind.STOP_LOSS_LIMIT, 9_001_000_000, 8_910_000_000,
+    )  # fmt: skip
+    gateway.exits.saw_price(90.5)
+    assert gateway.exits.look_again_in is None
+    gateway.exits.saw_price(89.0)
+    assert gateway.exits.look_again_in == exits.SLIPS_THROUGH
+    await gateway.exits.hear()
+    assert len(gateway.exchange.accepted) == 1
+    gateway.clock.now += 2.0
+    await gateway.exits.hear()
+    assert gateway.base_e8 < 1_000
+    assert gateway.book.protection.reason == REASON_STOP
+
+
+async def test_a_position_below_the_minimum_is_given_up_aloud(tmp_path: Path) -> None:
+    """F23: 0.04 BTC at 100 is below 5 USDT; no order is tried for ever."""
+    gateway = Gateway(tmp_path, "stop=10%")
+    gateway.exchange.plan = ["", "refuse"]
+    await gateway.buy(4)
+    assert gateway.standing() == {}
+    assert "below the exchange's minimum" in gateway.journal.alarms[-1]
+    await gateway.exits.protect()
+    assert len(gateway.journal.alarms) == 2
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+async def test_deaths_and_lost_messages_leave_one_protection(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Dead at any named place, any message lost: the next process protects all that is held, once."""
+    gateway = Gateway(tmp_path_factory.mktemp("exits"), BOTH)
+    countdown = 0
+
+    def crash(point: str) -> None:
+        nonlocal countdown
+        countdown -= 1
+        if countdown == 0:
+            raise Death(point)
+
+    async def survive(work: object) -> None:
+        try:
+            await work  # type: ignore[misc]
+        except Death:
+            while True:
+                try:
+                    return await gateway.reborn()
+                except Death:
+                    continue
+
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (desk, exits):
+            patched.setattr(module, "crash", crash)
+        for _ in range(data.draw(st.integers(1, 6))):
+            mishaps = st.lists(st.sampled_from(["", "drop_after", "drop_before"]), max_size=3)
+            gateway.exchange.plan = data.draw(mishaps)
+            countdown = data.draw(st.integers(0, 8))
+            what = data.draw(st.sampled_from(["buy", "close", "stop", "gain", "part", "sell"]))
+            names = [one.client_order_id for one in gateway.book.exits]
+            if what == "buy" and gateway.books.ledger.account("one").cash > 100:
+                await survive(gateway.buy(100))
+            elif what == "close":
+                await survive(gateway.close(data.draw(st.sampled_from([100.0, 110.0])), stop=95.0))
+            elif what == "sell":
+                await survive(gateway.exits.sell("signal"))
+            elif len(names) == 2:
+                kind = OrderKind.STOP_LOSS if what == "stop" else OrderKind.LIMIT_MAKER
+                name = gateway.name_of(kind)
+                left = gateway.exchange.resting[name].quantity_e8
+                await survive(
+                    gateway.trade(name, left // 2_000 * 1_000 if what == "part" else left)
+                )
+            gateway.exchange.plan, countdown = [], 0
+            await survive(gateway.exits.hear())
+            gateway.demand_sound()
+    gateway.journal.close()
