@@ -6,7 +6,7 @@
 // answer may reach every view.
 
 const ROW = 6;
-const MOST_LABELS = 10; // more prices than that in view would cover each other: arrows alone then
+const LABEL_PX = 92; // the width of a price beside its arrow: nearer ones would cover each other
 
 function rows(view) {
   if (!view || !view.byteLength) return new Float64Array(0);
@@ -70,7 +70,6 @@ async function render({ model, el }) {
   let cost = null;
   let times = []; // opening times in ms, rising
   let last = null;
-  let labelled = true;
 
   const price = (value) =>
     value.toLocaleString("en-US", { minimumFractionDigits: model.get("decimals"), maximumFractionDigits: model.get("decimals") });
@@ -101,7 +100,7 @@ async function render({ model, el }) {
         else high = middle - 1;
       }
       const buy = fill.side === "BUY";
-      if (!range || (low >= range.from && low <= range.to)) inView.push(placed.length);
+      if (!range || (low >= range.from && low <= range.to)) inView.push([low, placed.length]);
       placed.push({
         time: times[low] / 1000,
         position: buy ? "belowBar" : "aboveBar",
@@ -111,13 +110,20 @@ async function render({ model, el }) {
         label: `${buy ? "B" : "S"} ${price(fill.price)}`,
       });
     }
-    labelled = inView.length <= MOST_LABELS;
-    if (labelled) inView.forEach((i) => { placed[i].text = placed[i].label; });
+    const spacing = chart.timeScale().options().barSpacing;
+    let labels = 0;
+    let left = Infinity; // of the label to the right: the newest price is always said
+    for (const [bar, i] of inView.sort((a, b) => b[0] - a[0] || b[1] - a[1])) {
+      if (left - bar * spacing < LABEL_PX) continue;
+      placed[i].text = placed[i].label;
+      left = bar * spacing;
+      labels += 1;
+    }
     placed.sort((a, b) => a.time - b.time);
     markers.setMarkers(placed);
     root.dataset.markers = placed.length;
     root.dataset.fills = fills.length;
-    root.dataset.labels = labelled ? inView.length : 0;
+    root.dataset.labels = labels;
   }
 
   function describe() {
