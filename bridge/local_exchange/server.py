@@ -8,12 +8,14 @@ WebSocket API under /ws-api/v3, the operator's routes under /admin, what is repl
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from bridge.clock import Clock, SystemClock
 from bridge.local_exchange import market_route, pace
@@ -35,6 +37,17 @@ from workbench.errors import UsageError
 HOST = "127.0.0.1"
 MAX_BODY = 1 << 20
 FLUSH_S = 0.02
+
+
+class _ClientsFault(logging.Filter):
+    """Keep out of the log what is no HTTP: its client got a 400, and it may hold a key."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
+
+
+_log = logging.getLogger(__name__)
+_log.addFilter(_ClientsFault())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +131,9 @@ async def serving(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 async def listening(exchange: Exchange) -> AsyncIterator[Running]:
     """Listen for an exchange that is built, play its tape if the clock sets the pace, clean up."""
     settings = exchange.venue.settings
-    runner = web.AppRunner(_application(exchange), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        _application(exchange), access_log=None, logger=_log, shutdown_timeout=1.0
+    )
     await runner.setup()
     player: asyncio.Task[None] | None = None
     tasks: list[asyncio.Task[None]] = []

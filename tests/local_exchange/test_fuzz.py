@@ -181,6 +181,26 @@ async def test_any_bytes_over_http_get_a_code_and_change_nothing(local: Local, s
     assert (engine.orders, engine.balances("account-1")) == ({}, before)
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GARBAGE\x00\xff\r\n\r\n",
+        b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"GET /api/v3/account?signature=" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_gets_400_and_fills_no_log(
+    local: Local, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", local.running.port)
+    writer.write(sent)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert answer.split(b" ", 2)[1] == b"400"
+    assert caplog.records == []
+    assert (await local.call("GET", "/api/v3/ping"))[0] == 200
+
+
 async def test_a_body_beyond_the_limit_is_refused_and_nothing_kept(local: Local) -> None:
     async with local.http.post(
         f"{local.running.rest}/api/v3/order", data=b"a" * (2 << 20), headers={}
