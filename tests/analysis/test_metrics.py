@@ -211,7 +211,7 @@ def test_every_metrics_table_shows_them_all_and_says_why_one_is_missing() -> Non
     page, sheet = run._repr_html_(), run.tearsheet().table()
     for name in ("bar_sharpe", "adjusted_sharpe", "capital_exposure", "expectancy", "sqn"):
         assert run.metrics[name] is not None
-    shown = {"SQN", "Sharpe per bar", "Sharpe after Lo", "Expectancy in R"}
+    shown = {"SQN", "Sharpe per bar", "Sharpe after Lo", "expectancy in R"}
     assert shown <= set(sheet["metric"])
     assert all(name in page for name in shown)
     short = wb.backtest(to_cents(martingale(100, 7)), wb.strategies.macd)

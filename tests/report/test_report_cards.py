@@ -140,3 +140,19 @@ def test_a_run_shows_metrics_equity_and_trades() -> None:
     assert f"Last 8 of {run.trades.height} round trips" in card
     assert numbers.plain(run.metrics["final_equity"]) in card
     assert repr(run).startswith("BacktestResult(macd(fast=3, slow=7, signal=3) on BTCUSDT 1h")
+
+
+def test_a_card_says_few_where_few_earned_and_a_source_once() -> None:
+    shares = (0.0, 0.004, 0.01, 0.5, 0.995, 1.0)
+    said = ["0 %", "under 1 %", "1 %", "50 %", "over 99 %", "100 %"]
+    assert [cards._share(one) for one in shares] == said
+    assert cards._joined(("candles, here", "candles, here, resampled from 1d", "others")) == (
+        "candles, here + resampled from 1d + others"
+    )
+
+
+def test_a_title_names_the_parameters_that_were_chosen_where_there_are_many() -> None:
+    assert "macd 3/7/3" in wb.backtest(WALK, MACD, fast=3, slow=7, signal=3).tearsheet().title
+    grid = wb.backtest(WALK, wb.strategies.grid, lines=9, low=0.7).tearsheet()
+    assert wb.backtest(WALK, wb.strategies.grid).tearsheet().title == "BTCUSDT 1h · grid"
+    assert grid.title == "BTCUSDT 1h · grid low 0.7, lines 9"

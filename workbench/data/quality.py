@@ -235,7 +235,8 @@ def _warnings(
             "gap",
             len(gaps),
             tuple(iso(gap.first_missing_ms) for gap in gaps[:_SHOWN]),
-            f"{len(gaps)} gaps, {bars} candles missing, the first at {iso(gaps[0].first_missing_ms)}",
+            f"{len(gaps)} gap{'s' * (len(gaps) > 1)}, {bars} candles missing, "
+            f"the first at {iso(gaps[0].first_missing_ms)}",
         )
     rules = [
         Rule("zero_volume", pl.col("volume") == 0, "have no volume"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -96,7 +97,7 @@ def sweep_card(result: SweepResult) -> str:
 
 def study_card(result: StudyResult) -> str:
     """Return a study as HTML: what is usual, and its rankings."""
-    source = " + ".join(result.sources)
+    source = _joined(result.sources)
     caution = (
         f"The best of {len(result):,} tries is high by luck alone; read the means and the share that "
         "beat holding."
@@ -113,6 +114,14 @@ def study_card(result: StudyResult) -> str:
     return _card(parts)
 
 
+def _joined(sources: Sequence[str]) -> str:
+    """Join what several series came from; what one says like the one before is not said again."""
+    said = list(sources[:1])
+    for before, one in pairwise(sources):
+        said.append(one.removeprefix(f"{before}, "))
+    return " + ".join(said)
+
+
 def _sweep_tiles(result: SweepResult) -> dict[str, str]:
     returns = pl.col("total_return")
     found = result.scan().select(
@@ -123,10 +132,17 @@ def _sweep_tiles(result: SweepResult) -> dict[str, str]:
     return {
         "combinations": numbers.count(len(result)),
         "median return": numbers.percent(row["median"], sign=True),
-        "earned something": numbers.percent(row["earned"], 0),
+        "earned something": _share(row["earned"]),
         "highest return": numbers.percent(row["best"], sign=True),
         "holding": numbers.percent(float(held[-1] / result.costs.cash - 1.0), sign=True),
     }
+
+
+def _share(fraction: float) -> str:
+    """Write a share in whole percent; a few are not none, and nearly all are not all."""
+    if 0.0 < fraction < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < fraction < 1.0 else numbers.percent(fraction, 0)
 
 
 def _ranked_sets(result: SweepResult) -> str:

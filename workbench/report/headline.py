@@ -136,7 +136,7 @@ def _facts(chart: Chart, theme: Theme, left: float, column: Column, frame: pl.Da
     lines = (
         (CLAIMED_NAME, _percent(claimed[column.key][0])),
         ("… simply holding it", _percent(claimed["holding"][0])),
-        (f"MACD {FASTEST}, “the best set”", _ranked(frame, column)),
+        (f"MACD {FASTEST}, “the best”", _ranked(frame, column)),
         ("best set", _best_set(frame, column)),
         ("entered and beat holding", _beat(frame, column)),
         ("never entered", _idle(frame, column)),

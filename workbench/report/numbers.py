@@ -17,7 +17,7 @@ RATIOS: Final = frozenset(
 NAMES: Final = {
     "cagr": "CAGR", "sharpe": "Sharpe", "sortino": "Sortino", "calmar": "Calmar", "sqn": "SQN",
     "bar_sharpe": "Sharpe per bar", "adjusted_sharpe": "Sharpe after Lo",
-    "expectancy_r": "Expectancy in R",
+    "expectancy_r": "expectancy in R",
 }  # fmt: skip
 
 

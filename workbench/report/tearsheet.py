@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Metric = float | int | bool | None
 LAST_TRADES: Final = 8
+MOST_UNNAMED: Final = 3  # parameters; a fourth needs its name
 TILES: Final = ("total_return", "holding_return", "max_drawdown", "sharpe", "trades", "exposure")
 DIGITS: Final = {"final_equity": 2, "fees": 2}
 CARD: Final = (Path(__file__).parent / "tearsheet.css").read_text(encoding="utf-8")
@@ -80,7 +81,7 @@ def tearsheet(run: BacktestResult, *, theme: str | Theme = "light") -> Tearsheet
     """Return the tear sheet of a backtest; the candles drawn are the last of its window."""
     look = theme_named(theme)
     candles, first, last = run.candles, run.equity["open_time"][0], run.equity["open_time"][-1]
-    title = f"{candles.symbol} {candles.timeframe} · {run.spec.name} {_values(run.params)}"
+    title = f"{candles.symbol} {candles.timeframe} · {run.spec.name} {_values(run)}".rstrip()
     costs = run.costs
     subtitle = (
         f"{first:%Y-%m-%d} to {last:%Y-%m-%d} · {numbers.count(len(run.equity))} candles · "
@@ -128,8 +129,13 @@ def _with_holding(metrics: Mapping[str, Metric], holding: float) -> dict[str, Me
     return dict(pairs)
 
 
-def _values(params: Mapping[str, float]) -> str:
-    return "/".join(f"{value:g}" for value in params.values())
+def _values(run: BacktestResult) -> str:
+    """Return 12/26/9; of many parameters, the names and values of those that are not the default."""
+    if len(run.params) <= MOST_UNNAMED:
+        return "/".join(f"{value:g}" for value in run.params.values())
+    usual = run.spec.defaults
+    changed = {name: value for name, value in run.params.items() if value != usual[name]}
+    return ", ".join(f"{name} {value:g}" for name, value in changed.items())
 
 
 def heading(title: str, subtitle: str, source: str) -> str:
