@@ -93,6 +93,7 @@ class LadderBook:
     stop: Decimal | None = None
     goal: Decimal | None = None
     spent: bool = False
+    ambiguous: int = 0
     at: Decimal = Decimal(0)  # where the price stands on its path
     now: int = 0
 
@@ -287,6 +288,31 @@ class LadderBook:
             elif rung.side < 0 and rung.order.price <= bid:
                 self.fill(rung, bid)
 
+    def walk(
+        self,
+        whole: tuple[float, float, float, float, float, int],
+        parts: list[tuple[float, float, float, float, float, int]],
+    ) -> None:
+        """Go along the finer candles, if those that traded reach as high and as low as the whole one."""
+        traded = [part for part in parts if part[4] > 0 and part[5] == 0]
+        reaching = (
+            bool(traded)
+            and max(part[1] for part in traded) >= whole[1]
+            and min(part[2] for part in traded) <= whole[2]
+        )
+        open_question = False
+        for part in traded if reaching else [whole]:
+            opening, high, low, close = (Decimal(repr(price)) for price in part[:4])
+            if part is not whole and part is not parts[0]:
+                self.meet(opening, opens=True)
+            ways = 0
+            for level in (low, high, close):
+                before = len(self.fills)
+                self.meet(level)
+                ways += len(self.fills) > before
+            open_question = open_question or ways > 1
+        self.ambiguous += open_question
+
     def lay(self, wishes: list[Wish]) -> None:
         """Keep the rungs that are wanted as they are; forget the others with their orders."""
         old = {rung.wish: rung for rung in self.rungs}
@@ -320,22 +346,23 @@ def run_ladder(
     cash: float,
     rules: Rules,
     levels: Levels | None = None,
+    finer: list[list[tuple[float, float, float, float, float, int]]] | None = None,
 ) -> LadderBook:
     """Trade ladders and targets written at each close (None: nothing new).
 
     Stop and take-profit hold from the first close on, on the tick below and above.
 
-    A candle is (open, high, low, close, volume, candles missing before it).
+    A candle is (open, high, low, close, volume, candles missing before it); `finer` are the candles
+    that each is made of.
     """
     with localcontext() as context:
         context.prec = 60
         book, written = LadderBook(Decimal(cash), rules), 0.0
-        for t, (opening, high, low, close, volume, missing) in enumerate(candles):
+        for t, (opening, _, _, close, volume, missing) in enumerate(candles):
             book.now = t
             if volume > 0 and missing == 0:
                 book.open(Decimal(repr(opening)))
-                for level in (low, high, close):
-                    book.meet(Decimal(repr(level)))
+                book.walk(candles[t], finer[t] if finer else [])
             last = Decimal(repr(close))
             book.equity.append(book.cash + book.base * last)
             book.bases.append(book.base)

@@ -65,9 +65,26 @@ class Script:
             for t in range(count)
         ]
         targets = [dict(self.targets).get(t) for t in range(count)]
-        names = ("open", "high", "low", "close", "volume", "missing_before")
-        bars = [tuple(row[n].item() for n in names) for row in candles.records]
-        return run_ladder(bars, ladders, targets, cash=cash, rules=rules, levels=self.levels)
+        finer = None
+        if candles.fine is not None:
+            span = candles.timeframe.mean_ms
+            finer = [
+                [
+                    _bar(part)
+                    for part in candles.fine.records
+                    if 0 <= part["open_time"] - row["open_time"] < span
+                ]
+                for row in candles.records
+            ]
+        return run_ladder(
+            [_bar(row) for row in candles.records], ladders, targets, cash=cash, rules=rules,
+            levels=self.levels, finer=finer,
+        )  # fmt: skip
+
+
+def _bar(row: np.void) -> tuple[float, float, float, float, float, int]:
+    names = ("open", "high", "low", "close", "volume", "missing_before")
+    return tuple(row[name].item() for name in names)  # type: ignore[return-value]
 
 
 def scripted() -> Spec:

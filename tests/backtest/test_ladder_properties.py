@@ -15,6 +15,7 @@ from workbench.backtest.event_driven import event_driven
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.market.candles import Candles
+from workbench.market.timeframes import parse_timeframe
 
 CASH = 10_000.0
 BTC = {"tick": Decimal("0.01"), "step": Decimal("0.00001"), "least": Decimal(5)}
@@ -35,6 +36,39 @@ def series(draw: st.DrawFn) -> Candles:
         rows.append((*(one / 100 for one in cents), 0.0 if idle else 10.0, missing))
         last = path[-1]
     return bars(*rows)
+
+
+@st.composite
+def in_parts(draw: st.DrawFn) -> Candles:
+    """Return such candles made of four quarters each, some without a trade, some missing."""
+    quarters: list[Bar] = []
+    wholes: list[Bar] = []
+    opened = 10_000
+    for _ in range(draw(st.integers(2, 20))):
+        mine: list[tuple[int, int, int, int, float]] = []
+        for k in range(4):
+            idle = draw(st.integers(0, 7)) == 0
+            jump = draw(st.sampled_from([0, 0, 1, -1, 90, -90])) if k else 0
+            path = [opened + jump] * 4
+            if not idle:
+                path = [path[0], *(path[0] + draw(st.integers(-250, 250)) for _ in range(3))]
+            mine.append((path[0], max(path), min(path), path[-1], 0.0 if idle else 3.0))
+            opened = path[-1]
+        volume = sum(one[4] for one in mine)
+        prices = (mine[0][0], max(m[1] for m in mine), min(m[2] for m in mine), mine[-1][3])
+        wholes.append((*(price / 100 for price in prices), volume, 0))
+        quarters += [(*(price / 100 for price in one[:4]), one[4], 0) for one in mine]
+        opened += draw(st.sampled_from([0, 0, 0, 1, -150, 320]))
+    fine = bars(*quarters)
+    records = fine.records.copy()
+    records["open_time"] = records["open_time"][0] + np.arange(len(records)) * 900_000
+    kept = [draw(st.integers(0, 19)) > 0 for _ in quarters] if draw(st.booleans()) else None
+    if kept is not None and any(kept):
+        records = records[kept]
+        gaps = np.diff(records["open_time"], prepend=records["open_time"][0] - 900_000) // 900_000
+        records["missing_before"] = gaps - 1
+    fine = Candles(fine.symbol, parse_timeframe("15m"), records)
+    return replace(bars(*wholes), fine=fine)
 
 
 @st.composite
@@ -110,6 +144,31 @@ def test_the_matching_engine_is_the_kernel_fill_for_fill_with_exits_and_without(
     a, b = (run.equity["equity"].to_numpy() for run in (fast, slow))
     assert np.max(np.abs(a / b - 1.0)) <= 1e-9
     assert (fast.pending, fast.metrics["trades"]) == (slow.pending, slow.metrics["trades"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), in_parts(), LEVELS, st.booleans())
+def test_finer_candles_are_followed_by_kernel_oracle_and_matching_engine_alike(
+    data: st.DataObject, candles: Candles, levels: Levels, touch: bool
+) -> None:
+    script = replace(data.draw(scripts(len(candles))), levels=levels)
+    costs = Costs(filters="exchange", touch=touch)
+    fast = backtest(candles, scripted(), costs=costs, **script.params())
+    slow = event_driven(candles, scripted(), costs=costs, **script.params())
+    book = script.oracle(candles, cash=CASH, rules=Rules(touch=touch, **BTC))
+    same = ["time", "signal_time", "side", "ticks", "lots", "price", "quantity", "fee", "reason"]
+    assert fast.fills.select(same).equals(slow.fills.select(same))
+    times = candles.records["open_time"]
+    expected = [(times[t].item(), side, float(p)) for t, side, p, _ in book.fills]
+    found = fast.fills.select(fast.fills["time"].dt.epoch("ms"), "side", "price").rows()
+    assert [one[:2] for one in found] == [one[:2] for one in expected]
+    assert np.allclose([one[2] for one in found], [one[2] for one in expected], rtol=1e-9, atol=0.0)
+    assert np.allclose(
+        fast.equity["equity"], [float(one) for one in book.equity], rtol=1e-9, atol=0.0
+    )
+    assert fast.ambiguous == slow.ambiguous
+    if levels == Levels():
+        assert fast.ambiguous == book.ambiguous
 
 
 @settings(max_examples=30, deadline=None)

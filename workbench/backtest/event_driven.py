@@ -99,7 +99,7 @@ def result_of(
         pending=one.waiting is not None,
         data_sha256=candles.used_sha256(begin),
         exits=one.levels,
-        ambiguous=one.exits.ambiguous,
+        ambiguous=one.ambiguous,
         guarded=one.guards.refused,
         notes=notes + warm_up_notes(candles, one.spec, one.record.reshape(1)),
     )

@@ -18,6 +18,7 @@ from workbench.backtest.event_guards import EventGuards
 from workbench.backtest.event_ladder import EventLadder
 from workbench.backtest.event_ladder_exits import ProtectedLadder
 from workbench.backtest.event_market import ACCOUNT, EventMarket
+from workbench.backtest.event_path import Path
 from workbench.backtest.market_model import AT_ONCE, legs_after, worst_price
 from workbench.backtest.overlay import overlay_of
 from workbench.backtest.scratch import EQUITY
@@ -98,6 +99,7 @@ class EventInstance:
             booked=self._take_in,
             refused=self._refuse,
         )
+        self._path = Path(candles, overlay, lambda: len(self.fills))
         self.guards = EventGuards(candles, guards, overlay, capital=capital)
         self._trip_began = 0.0  # what had been realised before this round trip
         self._last_target = 0.0
@@ -112,6 +114,11 @@ class EventInstance:
         self.refusals: list[tuple[int, str]] = []
         self.held = 0
 
+    @property
+    def ambiguous(self) -> int:
+        """Return in how many candles it stays open what came first."""
+        return self.exits.ambiguous + self._path.ambiguous
+
     # -- the market opens
 
     def begin(self, t: int) -> None:
@@ -125,7 +132,7 @@ class EventInstance:
             return
         ladder: EventLadder | ProtectedLadder | None = self.ladder
         if self.ladder is not None and self.exits.awake:
-            ladder = ProtectedLadder(self.candles, self.ladder, self.exits)
+            ladder = ProtectedLadder(self.candles, self.ladder, self.exits, self._path)
         if ladder is not None:
             ladder.at_the_open(t)
         if self.waiting is not None:
@@ -344,7 +351,7 @@ class EventInstance:
         if self.ladder is None:
             self.ladder = EventLadder(
                 self.name, self.candles, self.rules, self.market,
-                booked=self._take_in_rung, spoken=self._spoken,
+                path=self._path, booked=self._take_in_rung, spoken=self._spoken,
             )  # fmt: skip
         closed_ms = self.candles.timeframe.next(int(self.candles.records["open_time"][t]))
         if self.ladder.lay(intent, t, closed_ms):

@@ -11,14 +11,13 @@ from collections.abc import Callable
 import numpy as np
 
 from workbench.backtest.event_market import ACCOUNT, EventMarket
+from workbench.backtest.event_path import Path
 from workbench.core.costs import SCALE
 from workbench.errors import UsageError
 from workbench.execution.ladder import RestingLadder, RungOrder
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, SelfTrade, Side
 from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument
-
-LEGS = ("low", "high", "close")
 
 
 class EventLadder:
@@ -35,12 +34,13 @@ class EventLadder:
         rules: Instrument,
         market: EventMarket,
         *,
+        path: Path,
         booked: Callable[[Execution, int], None],
         spoken: Callable[[], tuple[int, int]],
     ) -> None:
         self._candles, self._rules, self._market = candles, rules, market
         self._ladder = RestingLadder(market.ledger.record(name), rules)
-        self._booked, self._spoken = booked, spoken
+        self._path, self._booked, self._spoken = path, booked, spoken
         self._turned: list[RungOrder] = []  # to be placed where the market stands next
         self._sending: RungOrder | None = None
         self._now_ms = 0
@@ -80,14 +80,11 @@ class EventLadder:
         """Place what waits at the open of candle t, then follow its path."""
         candle = self._candles.records[t]
         self.place_due(t)
-        for leg in LEGS:
-            price = float(candle[leg])
+        for price, _ in self._path.prices(t):
             if self._is_passed(price):
                 self._now_ms = self._candles.timeframe.next(int(candle["open_time"])) - 1
                 self._market.stand_at_open(self._candles, t)
-                self._market.walk(self._candles, t, (leg,), self._now_ms)
-                self._market.stand_at(self._rules.symbol, price, self._now_ms)
-                self._place_turned()
+                self._show(price)
 
     def place_due(self, t: int) -> None:
         """Place the rungs that wait, at the open of candle t."""

@@ -9,7 +9,8 @@ orders, so the exits are sent when their price is reached, not before.
 from __future__ import annotations
 
 from workbench.backtest.event_exits import EventExits
-from workbench.backtest.event_ladder import LEGS, EventLadder
+from workbench.backtest.event_ladder import EventLadder
+from workbench.backtest.event_path import Path
 from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME
 from workbench.market.candles import Candles
 
@@ -17,8 +18,10 @@ from workbench.market.candles import Candles
 class ProtectedLadder:
     """A ladder and the exits of one instance, walked together."""
 
-    def __init__(self, candles: Candles, ladder: EventLadder, exits: EventExits) -> None:
-        self._candles, self._ladder, self._exits = candles, ladder, exits
+    def __init__(
+        self, candles: Candles, ladder: EventLadder, exits: EventExits, path: Path
+    ) -> None:
+        self._candles, self._ladder, self._exits, self._path = candles, ladder, exits, path
         self._at = 0.0  # where the price stands on the candle's path
 
     def at_the_open(self, t: int) -> None:
@@ -37,8 +40,8 @@ class ProtectedLadder:
         self._meet(opening, opens=True)
         self._ladder.place_due(t)
         self._ladder.begin(t, at_open=False)
-        for leg in LEGS:
-            self._meet(float(candle[leg]))
+        for price, opens in self._path.prices(t):
+            self._meet(price, opens=opens)
 
     def _meet(self, price: float, *, opens: bool = False, exits: bool = True) -> None:
         ladder, ours = self._ladder, self._exits

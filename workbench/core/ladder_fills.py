@@ -6,6 +6,10 @@ at an open beyond its price takes at once what stands there, as any limit order 
 the worsened open, not at its own price. `costs.touch` lets a mere touch fill. Volume and the
 exchange's queue are not asked: a rung that is passed is filled whole.
 
+Where finer candles cover the whole range of a candle, the path is theirs, one after the other. A candle
+(or a finer one) in which rungs fill on more than one of its legs is counted as ambiguous: another path
+between the same prices would have filled others.
+
 Protective exits lie on the same path (`protected`). A buy that rests above the stop fills on the way
 to it; the stop then takes the whole ladder back and sells all that there is, at the stop, or where
 the price stands when what was bought lies below it already; and so upwards with sales and the
@@ -45,7 +49,7 @@ from workbench.core.exits import (
 )
 from workbench.core.ladder import WAITING, order_side, rest, take_down, turn, withdraw
 from workbench.core.naming import named
-from workbench.core.orders import count_fill
+from workbench.core.orders import count_fill, tradable
 
 # Where on the path a price lies. At an open that reaches an exit the ladder is taken back, then a market
 # order that waits for it fills, then the exit sells what is left.
@@ -121,8 +125,11 @@ def make_ladder_walk(name, protected):
 
     @njit(nogil=True)
     @named(name)
-    def in_the_candle(ladder, trip, account, costs, candle, t, fill, sheet):
-        """Place what waits at the open, then follow the candle to its close."""
+    def in_the_candle(ladder, trip, account, costs, candle, fine, begin, end, t, fill, sheet):
+        """Place what waits at the open, then follow the candle to its close, as its finer ones tell it.
+
+        Return 1 where the order of its fills is open, else 0.
+        """
         ladder.at = candle.open
         if protected:
             if account.is_open and account.bars_held >= trip.plan.bars_now:
@@ -130,9 +137,27 @@ def make_ladder_walk(name, protected):
             meet(ladder, trip, account, costs, candle.open, AT_OPEN, t, fill, sheet)
         if ladder.waiting > 0:
             place_waiting(ladder, trip, account, costs, candle.open, t, fill, sheet)
-        meet(ladder, trip, account, costs, candle.low, WITHIN, t, fill, sheet)
-        meet(ladder, trip, account, costs, candle.high, WITHIN, t, fill, sheet)
-        meet(ladder, trip, account, costs, candle.close, WITHIN, t, fill, sheet)
+        if not reach_as_far(fine, begin, end, candle):
+            return follow(ladder, trip, account, costs, candle, t, fill, sheet)
+        unclear = 0
+        for i in range(begin, end):
+            part = fine[i]
+            if tradable(part):
+                if i > begin:
+                    meet(ladder, trip, account, costs, part.open, AT_OPEN, t, fill, sheet)
+                unclear |= follow(ladder, trip, account, costs, part, t, fill, sheet)
+        return unclear
+
+    @njit(nogil=True)
+    @named(name)
+    def follow(ladder, trip, account, costs, candle, t, fill, sheet):
+        """Go from low to high to close; return 1 where something filled on more than one way, else 0."""
+        legs, before = 0, trip.tally.fills
+        for level in (candle.low, candle.high, candle.close):
+            meet(ladder, trip, account, costs, level, WITHIN, t, fill, sheet)
+            legs += trip.tally.fills > before
+            before = trip.tally.fills
+        return 1 if legs > 1 else 0
 
     @njit(nogil=True)
     @named(name)
@@ -189,6 +214,16 @@ def make_ladder_walk(name, protected):
 def is_reached(ladder, candle):
     """Return whether this candle can fill a rung, a touch included."""
     return candle.low <= ladder.nearest_buy or candle.high >= ladder.nearest_sell
+
+
+@njit(nogil=True)
+def reach_as_far(fine, begin, end, candle):
+    """Return whether finer candles `fine[begin:end]`, where there are any, go to both ends of a candle."""
+    low, high = np.inf, -np.inf
+    for i in range(begin, end):
+        if tradable(fine[i]):
+            low, high = min(low, fine[i].low), max(high, fine[i].high)
+    return low <= candle.low and high >= candle.high
 
 
 @njit(nogil=True, forceinline=True)

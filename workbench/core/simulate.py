@@ -174,13 +174,16 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                             tally.refused += 1
                         order.side = 0
                         waits = False
+                    begin = end = 0
+                    if overlay.offsets.shape[0] > 0:
+                        begin, end = overlay.offsets[t], overlay.offsets[t + 1]
                     if ladders and walks:
-                        in_the_candle(ladder, trip, account, costs, candle, t, fill, sheet)
+                        ambiguous += in_the_candle(
+                            ladder, trip, account, costs, candle, overlay.fine, begin, end, t,
+                            fill, sheet,
+                        )  # fmt: skip
                         position.ladder_filled = ladder.filled
                     elif protected and within_reach(plan, candle, account.bars_held):
-                        begin = end = 0
-                        if overlay.offsets.shape[0] > 0:
-                            begin, end = overlay.offsets[t], overlay.offsets[t + 1]
                         done, unclear = take_exit(
                             plan, account, costs, candle, overlay.fine, begin, end, fill
                         )
