@@ -247,7 +247,7 @@ some_rules = st.lists(rules(), min_size=1, max_size=4)
 
 
 @pytest.mark.parametrize("name", ["macd", "sma_cross"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=SEEDS, wanted=some_rules, finer=st.booleans(), first=st.integers(0, 200), costs=some_costs
 )
@@ -270,7 +270,7 @@ def test_exits_in_the_event_form_equal_the_plain_kernel_on_thousands_of_markets(
     _equal_the_plain_kernel(name, seed, wanted, finer, first, costs, hours=hours)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, wanted=rules(), finer=st.booleans())
 def test_exits_in_the_event_form_equal_the_naive_oracle_in_every_column(
     seed: int, wanted: Rules, finer: bool

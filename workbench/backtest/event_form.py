@@ -235,7 +235,6 @@ def _empty_reach(run: Run) -> Reach:
         opens=np.zeros(length),
         lows=np.zeros(length),
         highs=np.zeros(length),
-        tops=np.zeros(length),
         ranges=run.overlay.ranges,
         fine=run.overlay.fine,
         offsets=run.overlay.offsets,

@@ -7,8 +7,7 @@ numbers that the plain kernel hands them: both find the same candle and the same
 
     fixed levels     stop and take-profit stand from entry to end: sixteen lows and highs are compared
                      at once
-    trailing stop    within sixteen candles it can rise no higher than their highest high carries it:
-                     where that reaches nothing they are passed over, else each is looked at
+    trailing stop    hangs on the highest high before each candle: of sixteen at once too
     time stop        the first tradable candle from entry + `time_stop_bars` on
 
 So a trade costs its candles / 16, not its candles, and nothing is kept a parameter set but `HOLDING`.
@@ -54,6 +53,9 @@ from workbench.core.vectors import (
     LANES,
     at,
     bits_above,
+    choose_above,
+    highest_before,
+    lane_of,
     load,
     pointer,
     spread,
@@ -72,12 +74,12 @@ HOLDING = np.dtype(
     align=True,
 )
 
-# what exits look at: the price that a buy pays at each open, opens, lows, highs, the highest high of each
-# candle and the fifteen after it, average true ranges row by row, finer candles and where each begins
-Reach = namedtuple("Reach", "paid opens lows highs tops ranges fine offsets")
+# what exits look at: the price that a buy pays at each open, opens, lows, highs, average true ranges row
+# by row, finer candles and where those of each candle begin
+Reach = namedtuple("Reach", "paid opens lows highs ranges fine offsets")
 
 # the same by pointer and without the finer candles, with untradable candles as bits and `leave` of Market
-Sight = namedtuple("Sight", "paid opens lows highs tops ranges untradable leave candles")
+Sight = namedtuple("Sight", "paid opens lows highs ranges untradable leave candles")
 
 # a HOLDING and an EXITS record a parameter set, and what all of them share
 Protection = namedtuple("Protection", "holdings exits costs sight fine offsets")
@@ -97,12 +99,6 @@ def fill_reach(candles, costs, reach):
         one = candles[t]
         reach.paid[t] = worsened_buy(one.open, costs.slippage_bps)
         reach.opens[t], reach.lows[t], reach.highs[t] = one.open, one.low, one.high
-        reach.tops[t] = one.high
-    width = 1
-    while width < LANES:
-        for t in range(count):
-            reach.tops[t] = higher(reach.tops[t], reach.tops[t + width])
-        width *= 2
 
 
 @njit(nogil=True)
@@ -110,7 +106,7 @@ def sight_of(reach, market):
     """Return the Sight of these arrays, which the caller keeps."""
     return Sight(
         pointer(reach.paid), pointer(reach.opens), pointer(reach.lows), pointer(reach.highs),
-        pointer(reach.tops), pointer(reach.ranges), pointer(market.untradable),
+        pointer(reach.ranges), pointer(market.untradable),
         pointer(market.leave), market.slots.shape[0] - 1,
     )  # fmt: skip
 
@@ -313,24 +309,26 @@ def _reached_fixed(plan, sight, costs, begin, ends):
 
 @njit(nogil=True, forceinline=True)
 def _reached_trailing(plan, sight, costs, begin, ends):
-    fixed, take_profit, highest = plan.stop, plan.take_profit, plan.highest
+    take_profit, highest = plan.take_profit, plan.highest
+    fixed = spread(plan.stop)
     for t in range(begin, ends, LANES):
-        top = higher(highest, at(sight.tops, t))
-        stop = higher(fixed, top * plan.keep - plan.distance)
-        missed = bits_above(load(sight.lows, t), spread(stop))
-        missed &= bits_above(spread(take_profit), load(sight.highs, t))
-        last = min(t + LANES, ends)
-        if missed == EVERY_LANE and last == t + LANES:
-            highest = top
-            continue
-        for i in range(t, last):
-            stop = higher(fixed, highest * plan.keep - plan.distance)
-            if at(sight.lows, i) <= stop or at(sight.highs, i) >= take_profit:
-                left, unclear = _sold(stop, take_profit, sight, costs, i)
-                if left > 0.0:
-                    plan.highest = highest
-                    return i, left, unclear
-            highest = higher(highest, at(sight.highs, i))
+        highs = load(sight.highs, t)
+        before = highest_before(highs, highest)
+        trail = before * plan.keep - plan.distance
+        stops = choose_above(trail, fixed, trail, fixed)
+        missed = bits_above(load(sight.lows, t), stops) & bits_above(spread(take_profit), highs)
+        met = missed ^ EVERY_LANE
+        while met:
+            lane = trailing_zeros(met)
+            if t + lane >= ends:
+                break
+            left, unclear = _sold(lane_of(stops, lane), take_profit, sight, costs, t + lane)
+            if left > 0.0:
+                plan.highest = lane_of(before, lane)
+                return t + lane, left, unclear
+            met &= met - ONE
+        last = min(ends - t, LANES) - 1
+        highest = higher(lane_of(before, last), at(sight.highs, t + last))
     plan.highest = highest
     return ends, 0.0, 0
 

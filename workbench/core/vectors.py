@@ -153,6 +153,30 @@ def choose_above(typing_context, one, other, above, otherwise):
 
 
 @intrinsic
+def highest_before(typing_context, lanes, first):
+    """Return, lane by lane, the highest of `first` and of all lanes before it."""
+
+    def generate(context, builder, signature, arguments):
+        values, first = arguments[0], _splat(builder, arguments[1], _DOUBLES)
+        values = _moved(builder, values, first, 1)
+        for step in (1, 2, 4, 8):
+            values = _greater(builder, values, _moved(builder, values, first, step))
+        return values
+
+    return DOUBLES(DOUBLES, types.float64), generate
+
+
+@intrinsic
+def lane_of(typing_context, lanes, index):
+    """Return the number in one lane."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.extract_element(*arguments)
+
+    return types.float64(DOUBLES, types.intp), generate
+
+
+@intrinsic
 def bits_above(typing_context, one, other):
     """Return one number whose bit i says whether lane i of `one` is above that of `other`."""
 
@@ -249,6 +273,17 @@ def _splat(builder, value, vector):
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, zero)
     lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
     return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), lanes)
+
+
+def _moved(builder, values, filling, by):
+    """Return the lanes moved up by so many places, those below them filled."""
+    chosen = [LANES + i if i < by else i - by for i in range(LANES)]
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), chosen)
+    return builder.shuffle_vector(values, filling, mask)
+
+
+def _greater(builder, one, other):
+    return builder.select(builder.fcmp_ordered(">", one, other), one, other)
 
 
 def _some_of(builder, values, begin, width):
