@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from workbench.backtest.grids import Grid, valid_mask
+from workbench.backtest.progress import progress_bar
 from workbench.backtest.results import METRIC_COLUMNS, SweepResult, parameter_columns
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
@@ -132,9 +132,7 @@ def _optuna(
         for name, values in grid.values.items()
     }
     done: list[_Trial] = []
-    with tqdm(
-        total=trials, unit=" trials", desc="search", leave=False, disable=not progress
-    ) as bar:
+    with progress_bar(trials, unit="trials", desc="search", shown=progress) as bar:
         while len(done) < trials:
             asked = [study.ask(axes) for _ in range(min(TOGETHER, trials - len(done)))]
             batch = [_Trial(one, tuple(one.params[name] for name in axes)) for one in asked]

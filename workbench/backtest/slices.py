@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Event
 
-from tqdm.auto import tqdm
+from workbench.backtest.progress import progress_bar
 
 SLICE_SECONDS = 0.02
 
@@ -44,7 +44,10 @@ def run_spans(
     A span that takes long looks at `stopped` from time to time, which is set where the others are to
     be given up.
     """
-    with ThreadPoolExecutor(threads) as pool, _bar(total, shown=progress) as bar:
+    with (
+        ThreadPoolExecutor(threads) as pool,
+        progress_bar(total, unit="sets", desc="sweep", shown=progress) as bar,
+    ):
         bar.update(done)
         try:
             for begin, end in _as_done(pool, run, spans, ahead=threads * 4):
@@ -77,7 +80,3 @@ def _take_done(running: dict[Future[None], tuple[int, int]]) -> Iterator[tuple[i
     for future in done:
         future.result()
         yield running.pop(future)
-
-
-def _bar(total: int, *, shown: bool) -> tqdm:
-    return tqdm(total=total, unit=" sets", desc="sweep", leave=False, disable=not shown)

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from workbench.backtest.batches import Batch, Work
 from workbench.backtest.distributed import cores_of, run_batches
 from workbench.backtest.grids import Grid, spans, valid_mask
 from workbench.backtest.kernels import kernel
 from workbench.backtest.parts import Parts
+from workbench.backtest.progress import progress_bar
 from workbench.backtest.results import SweepResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
@@ -135,7 +135,7 @@ def _run(
 ) -> None:
     total = sum(ends[n][1] - ends[n][0] for n in numbers)
     with (
-        tqdm(total=total, unit=" sets", desc="sweep", leave=False, disable=not progress) as bar,
+        progress_bar(total, unit="sets", desc="sweep", shown=progress) as bar,
         closing(run_batches(numbers, work, on=on)) as finished,
     ):
         for number, rows in finished:

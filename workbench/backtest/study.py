@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from workbench.backtest.batches import Batch, Work
 from workbench.backtest.distributed import run_batches
@@ -28,6 +27,7 @@ from workbench.backtest.exits import exit_texts
 from workbench.backtest.grids import spans
 from workbench.backtest.kernels import kernel
 from workbench.backtest.parts import Parts
+from workbench.backtest.progress import progress_bar
 from workbench.backtest.setting import holding_curve
 from workbench.backtest.study_plan import ParameterSets, StudyPlan, Window
 from workbench.backtest.study_result import StudyResult
@@ -156,7 +156,7 @@ def _run(
 
     total = sum(jobs[n].end - jobs[n].begin for n in numbers)
     with (
-        tqdm(total=total, unit=" tests", desc="study", leave=False, disable=not progress) as bar,
+        progress_bar(total, unit="tests", desc="study", shown=progress) as bar,
         closing(run_batches(numbers, work, on=on)) as finished,
     ):
         for number, rows in finished:
