@@ -110,3 +110,5 @@ def _show(one: dict[str, Any], *, as_json: bool) -> None:
         f"{one['name']}: {one['state']} {one['strategy']} {one['symbol']} {one['interval']}, "
         f"{one['bars']} candles, profit {pnl}{'; ' + one['reason'] if one['reason'] else ''}"
     )
+    if one.get("unprotected"):
+        print(f"  UNPROTECTED: {one['unprotected']}")

@@ -112,6 +112,7 @@ class Dashboard:
                 symbol=request.symbol,
                 interval=request.interval,
                 capital=request.capital,
+                exits=request.exits,
                 command_id=uuid.uuid4().hex,
             )
         except Exception as failure:

@@ -52,6 +52,7 @@ class ControlClient(Protocol):
         symbol: str,
         interval: str,
         capital: float,
+        exits: str,
         command_id: str,
     ) -> Instance:
         """Start an instance; the same command id never starts a second one."""

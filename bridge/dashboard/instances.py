@@ -51,6 +51,9 @@ class Instance(TypedDict):
     started_ms: int | None
     synthetic: bool
     code_sha: NotRequired[str]
+    exits: NotRequired[str]
+    stop: NotRequired[float | None]
+    take_profit: NotRequired[float | None]
 
 
 class Cell(TypedDict, total=False):
@@ -196,6 +199,8 @@ def facts_of(one: Instance) -> list[dict[str, str]]:
             "text": amount(one["entry_price"] or None, decimals) if held else "–",
         },
         {"label": "Last price", "text": amount(one["last_price"], decimals)},
+        {"label": "Stop", "text": amount(one.get("stop"), decimals)},
+        {"label": "Take-profit", "text": amount(one.get("take_profit"), decimals)},
         {"label": "Cash", "text": amount(one["cash"])},
         {"label": "Fees paid", "text": amount(one["fees"])},
         {"label": "Round trips", "text": amount(one["trades"], 0)},
@@ -205,4 +210,5 @@ def facts_of(one: Instance) -> list[dict[str, str]]:
 def _parameters(one: Instance) -> str:
     values = ", ".join(f"{name} {value:g}" for name, value in one["params"].items())
     market = f"{one['symbol']} {one['interval']}"
-    return f"{one['strategy']}({values}) · {market} · capital {amount(one['capital'])}"
+    exits = f" · exits {one['exits']}" if one.get("exits") else ""
+    return f"{one['strategy']}({values}) · {market}{exits} · capital {amount(one['capital'])}"

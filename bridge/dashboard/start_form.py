@@ -55,10 +55,11 @@ class StartRequest:
     symbol: str
     interval: str
     capital: float
+    exits: str = ""
 
 
 class StartForm(anywidget.AnyWidget):
-    """Symbol, timeframe, strategy with its parameters, capital, account and name."""
+    """Symbol, timeframe, strategy with its parameters, protective exits, capital, account and name."""
 
     _esm: ClassVar[str] = script("form.js")
     _css: ClassVar[str] = style_sheet()
@@ -159,6 +160,7 @@ def read_request(
         symbol=_one_of(str(fields.get("symbol") or ""), KNOWN, "symbol"),
         interval=_one_of(str(fields.get("interval") or ""), TIMEFRAMES, "timeframe"),
         capital=capital,
+        exits=str(fields.get("exits") or "").strip(),
     )
 
 

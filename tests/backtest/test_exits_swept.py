@@ -143,7 +143,7 @@ def test_levels_are_read_as_they_are_written() -> None:
         ({"stop": True}, "not a level"),
         ({"stop": "100%"}, "lies at or below 0"),
         ({"stop": []}, "has no value"),
-        ({"stop": ["1%", "2%"]}, "has 2 values; one backtest takes one"),
+        ({"stop": ["1%", "2%"]}, "has 2 values; one run takes one"),
         ({"atr_period": 0}, "not a whole number of candles from 1 on"),
         ({"time_stop": 1.5}, "not a whole number"),
         ("stop", "not name=value"),

@@ -31,6 +31,11 @@ def test_typed_text_becomes_a_request_with_numbers() -> None:
     )
 
 
+def test_exits_are_passed_on_as_they_were_typed() -> None:
+    typed = {**TYPED, "exits": " stop=2%,time_stop=48 "}
+    assert read_request(typed, [MACD], suggested="one").exits == "stop=2%,time_stop=48"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -52,6 +52,27 @@ def decide(state, candle, position, params, intent):
 """
 
 
+# Comes back after every exit with another target, and writes a trailing distance after a stop.
+OWN_PROTECTED = """
+from numba import njit
+
+PARAMS = {"trail": (300, 1, 5000)}
+STATE = {"wanted": float, "candles": int}
+WARM_UP = 1
+
+
+@njit
+def decide(state, candle, position, params, intent):
+    state.candles += 1
+    if position.quantity * candle.close < 10.0 and candle.close > candle.open:
+        state.wanted = 0.99 if state.wanted == 1.0 else 1.0
+        intent.target = state.wanted
+    if position.exit_reason == 1 or state.candles % 3 == 0:
+        intent.trail = params.trail
+"""
+EXITS = "stop=0.7%,take_profit=1.5atr,atr_period=5,time_stop=2"
+
+
 def parity(*arguments: str) -> list[dict[str, object]]:
     """Run `workbench parity --json`, demand that all is equal, and return the comparisons."""
     command = [sys.executable, "-c", "from workbench.cli import main; main()", "parity", "--json"]
@@ -90,6 +111,25 @@ def test_a_users_own_file_is_equal_in_all_engines_too(tmp_path: Path) -> None:
     assert found[-1]["engine"] == "live"
     assert [one["decisions"] for one in found[2:]] == [24] * 3
     assert found[-1]["fills"] > 2
+
+
+@pytest.mark.slow
+def test_exits_of_every_kind_sell_the_same_on_the_live_path(tmp_path: Path) -> None:
+    """Stop, take-profit, trail and time stop, from the overlay and from a user's own file, which reads why."""
+    shared_path("data/klines_1h.parquet")
+    file = tmp_path / "comes_back.py"
+    file.write_text(OWN_PROTECTED, encoding="utf-8")
+    span = {"start": "2025-03-05", "end": "2025-03-07"}
+    run = wb.backtest(wb.load("BTCUSDT", "1h", **span), load(str(file)), exits=EXITS)
+    assert set(run.fills["reason"]) == {"signal", "stop", "take_profit", "trail", "time"}
+    found = parity(
+        "--strategy", str(file), "--exits", EXITS, "--engines", "sweep,event,live",
+        "--start", span["start"], "--end", span["end"],
+    )  # fmt: skip
+    assert found[-1]["engine"] == "live"
+    assert found[-1]["decisions"] == 48
+    assert found[-1]["fills"] == run.fills.height > 20
+    assert found[-1]["equity_difference"] <= 1e-9
 
 
 @pytest.mark.slow
@@ -153,11 +193,34 @@ def test_a_grid_is_equal_on_the_live_path_over_two_weeks(inventory: int) -> None
     assert found[-1]["fills"] > 100
 
 
+@pytest.mark.proof
+@pytest.mark.timeout(1_300)
+@pytest.mark.parametrize("name", ["macd", "rsi", "donchian", "ema_cross", "random_entry"])
+@pytest.mark.parametrize(
+    "exits", ["stop=0.8%,take_profit=1.5%", "stop=900,trail=1%,time_stop=9", "trail=2atr,stop=3atr"]
+)
+def test_protected_strategies_are_equal_on_the_live_path_over_two_weeks(
+    name: str, exits: str
+) -> None:
+    shared_path("data/klines_1h.parquet")
+    params = ",".join(f"{key}={value}" for key, value in QUICK[name].items())
+    found = parity(
+        "--strategy", name, "--params", params, "--exits", exits, "--engines", "event,live",
+        "--start", "2025-03-01", "--end", "2025-03-15",
+    )  # fmt: skip
+    assert [one["decisions"] for one in found] == [336] * 2
+    assert found[-1]["fills"] >= 2
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         (("--engines", "kernel"), "name one or more of sweep, event, backtrader, live"),
-        (("--exits", "stop=2%"), "backtrader and live run without exits and guards"),
+        (
+            ("--exits", "stop=2%"),
+            "backtrader run without exits; compare with --engines sweep,event,",
+        ),
+        (("--guards", "drawdown=0.2"), "backtrader and live run without guards"),
         (("--strategy", "no/such/file.py"), "cannot be read"),
     ],
 )

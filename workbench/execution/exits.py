@@ -49,7 +49,7 @@ def exits_of(form: ExitsForm) -> np.ndarray:
     exits = no_exits().reshape(1)
     for name, values in exit_axes(form).items():
         if len(values) != 1:
-            raise UsageError(f"exits: {name} has {len(values)} values; one backtest takes one")
+            raise UsageError(f"exits: {name} has {len(values)} values; one run takes one")
         exits[WHOLE.get(name, name)] = values
     return exits
 

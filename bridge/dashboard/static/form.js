@@ -34,6 +34,8 @@ function render({ model, el }) {
   const interval = element("select");
   const account = element("select");
   const capital = text("decimal");
+  const exits = text("text");
+  exits.placeholder = "stop=2%,take_profit=3atr";
   const name = text("text");
   const doc = element("p", "wb-note wb-doc");
   const params = element("div", "wb-params");
@@ -46,6 +48,7 @@ function render({ model, el }) {
     field("strategy", "Strategy", strategy, { wide: true }), doc, params,
     field("symbol", "Symbol", symbol), field("interval", "Timeframe", interval),
     field("account", "Account", account, { wide: true }),
+    field("exits", "Protective exits", exits, { wide: true }),
     field("capital", "Capital", capital, { hint: "USDT" }), field("name", "Name", name), button, alert,
   );
 
@@ -70,6 +73,7 @@ function render({ model, el }) {
     fillOptions(interval, plain(model.get("intervals")), values.interval);
     fillOptions(account, model.get("accounts"), values.account);
     capital.value = values.capital ?? "";
+    exits.value = values.exits ?? "";
     drawParameters();
     drawName();
   }
@@ -100,7 +104,7 @@ function render({ model, el }) {
     if (button.disabled) return;
     button.disabled = true; // at once: the kernel's answer follows
     const fields = { strategy: strategy.value, symbol: symbol.value, interval: interval.value, account: account.value,
-      capital: capital.value, name: name.value, params: {} };
+      exits: exits.value, capital: capital.value, name: name.value, params: {} };
     const prefix = `params.${strategy.value}.`;
     params.querySelectorAll("input").forEach((input) => { fields.params[input.name.slice(prefix.length)] = input.value; });
     model.send({ kind: "start", fields });
