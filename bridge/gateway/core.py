@@ -31,7 +31,7 @@ from bridge.journal_rows import (
     Ticket,
     TicketStatus,
 )
-from workbench.execution.instance import next_target, target_beside_exits, written_target
+from workbench.execution.instance import target_beside_exits, written_target
 from workbench.execution.ledger import Fill, LedgerAccount
 from workbench.execution.rebalance import MarketBuy, MarketSell, Nothing, Plan, plan
 from workbench.market.candles import CANDLE
@@ -111,8 +111,7 @@ def decide(
 
     Raises UsageError for an intent that cannot be carried out.
     """
-    read = next_target if row.ladder else target_beside_exits
-    target = read(row.last_target, answer.intent, ladders=bool(row.ladder))
+    target = target_beside_exits(row.last_target, answer.intent, ladders=bool(row.ladder))
     seq, close = row.seq + 1, candle.close
     wanted: Plan = Nothing() if target is None else plan(target, account=account, close=close)
     skipped = _why_skipped(row, wanted, late=late, in_doubt=in_doubt)

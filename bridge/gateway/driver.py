@@ -24,6 +24,7 @@ from bridge.gateway.books import Book, Books, range_warm_up
 from bridge.gateway.desk import ALWAYS_MS, OrderDesk
 from bridge.gateway.exits import LiveExits
 from bridge.gateway.ladder import LiveLadder
+from bridge.gateway.ladder_exits import LadderExits
 from bridge.journal_rows import (
     STANDING_EXITS,
     CandleRow,
@@ -34,7 +35,7 @@ from bridge.journal_rows import (
 from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone, RunnerLink
 from workbench.core.intents import ERROR_RANGE, REASONS
 from workbench.errors import ExchangeError, UsageError
-from workbench.execution.instance import next_target, target_beside_exits
+from workbench.execution.instance import target_beside_exits
 from workbench.market.instruments import SCALE
 from workbench.market.timeframes import parse_timeframe
 
@@ -67,6 +68,7 @@ class Driver:
         self._timeframe = parse_timeframe(book.row.interval)
         self._ladder = LiveLadder(book, books, desk, clock)
         self._exits = LiveExits(book, books, desk, exchange, clock)
+        self._watch = LadderExits(book, books, self._ladder, self._exits, clock)
         self._link: RunnerLink | None = None
         self._loaded: Loaded | None = None
         self._stop = asyncio.Event()
@@ -194,6 +196,7 @@ class Driver:
     async def _on_news(self) -> None:
         """Do what a fill or an end of a resting order calls for."""
         await self._ladder.hear()
+        await self._watch.hear()
         await self._exits.hear()
 
     async def _warm_up(self) -> None:
@@ -276,12 +279,8 @@ class Driver:
     ) -> InstanceRow:
         """Move the exits on at a close; what they are then is journaled with the decision."""
         row = self.book.row
-        if row.ladder:
-            next_target(row.last_target, answer.intent, ladders=True)  # no levels beside a ladder
-            return row
-        target_beside_exits(
-            row.last_target, answer.intent
-        )  # what cannot be executed is not followed
+        # What cannot be executed is not followed.
+        target_beside_exits(row.last_target, answer.intent, ladders=bool(row.ladder))
         if self.book.range_now is not None:
             self.book.range_now.see(candle.high, candle.low, candle.close)
         self.book.protection.follow(answer.intent, candle.high, is_open=is_open)
@@ -391,6 +390,7 @@ class Driver:
     def _saw_price(self, price: float) -> None:
         self.book.last_price = price
         self._exits.saw_price(price)
+        self._watch.saw_price(price)
 
     def _let_runner_go(self) -> None:
         if self._link is not None:
