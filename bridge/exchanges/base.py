@@ -7,6 +7,7 @@ only a query may tell).
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,11 +50,14 @@ class MarketOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderRules:
-    """Which kinds of orders a symbol takes, whether as an OCO, and how many stops may wait (0: no rule)."""
+    """Which kinds of orders a symbol takes, whether as an OCO, how many stops and orders may wait (0: no rule)."""
 
     kinds: frozenset[str] = frozenset(OrderKind)
     pairs: bool = True
     most_stops: int = 0
+    most_orders: int = 0
+    buy_band: tuple[float, float] = (0.0, math.inf)  # of a limit, as multiples of the price
+    sell_band: tuple[float, float] = (0.0, math.inf)
 
 
 ANY_ORDER = OrderRules()

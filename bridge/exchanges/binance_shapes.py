@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,7 +56,19 @@ def order_rules(symbol: str, info: Json) -> OrderRules:
         kinds=frozenset(item.get("orderTypes", ())),
         pairs=bool(item.get("ocoAllowed")),
         most_stops=int(filters.get("MAX_NUM_ALGO_ORDERS", {}).get("maxNumAlgoOrders", 0)),
+        most_orders=int(filters.get("MAX_NUM_ORDERS", {}).get("maxNumOrders", 0)),
+        buy_band=_band(filters, "bidMultiplier"),
+        sell_band=_band(filters, "askMultiplier"),
     )
+
+
+def _band(filters: Json, side: str) -> tuple[float, float]:
+    """Return between which multiples of the price a limit may lie."""
+    if by_side := filters.get("PERCENT_PRICE_BY_SIDE"):
+        return float(by_side[f"{side}Down"]), float(by_side[f"{side}Up"])
+    if both := filters.get("PERCENT_PRICE"):
+        return float(both["multiplierDown"]), float(both["multiplierUp"])
+    return 0.0, math.inf
 
 
 def _listed(symbol: str, info: Json) -> Json:

@@ -10,7 +10,15 @@ from typing import Any, TypeVar
 
 from bridge.clock import Clock, back_off
 from bridge.config import GatewayConfig, StartRequest, StopRequest
-from bridge.exchanges.base import Balance, BalanceUpdate, Exchange, StreamBroken
+from bridge.exchanges.base import (
+    Balance,
+    BalanceUpdate,
+    Exchange,
+    OrderRules,
+    Refused,
+    StreamBroken,
+)
+from bridge.feed import warm_up_candles
 from bridge.gateway import core, view
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
@@ -18,11 +26,13 @@ from bridge.gateway.driver import Driver
 from bridge.gateway.exit_rules import demand_exits_that_can_stand, demand_stop_slot
 from bridge.gateway.ids import new_tag
 from bridge.gateway.ladder import no_ladder
+from bridge.gateway.ladder_rules import demand_ladder_that_can_rest, first_intent
 from bridge.journal import Journal
-from bridge.journal_rows import CommandRow, InstanceRow, InstanceState
+from bridge.journal_rows import CandleRow, CommandRow, InstanceRow, InstanceState
 from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone
 from workbench.errors import ExchangeError, UsageError
-from workbench.market.instruments import from_e8, to_e8
+from workbench.market.instruments import Instrument, from_e8, to_e8
+from workbench.market.timeframes import parse_timeframe
 
 Known = TypeVar("Known")
 
@@ -198,7 +208,7 @@ class Service:
         capital_e8 = to_e8(request.capital)
         instrument = await self._exchange.instrument(request.symbol)
         rules = await self._exchange.order_rules(request.symbol)
-        loaded = await self._try_load(request)
+        loaded = await self._try_load(request, capital_e8, instrument, rules)
         demand_exits_that_can_stand(request.exits, rules, writes_ladder=loaded.writes_ladders)
         synthetic = await self._exchange.is_synthetic()
         self.balances |= await self._exchange.balances()
@@ -249,16 +259,37 @@ class Service:
         self._drivers[name].request_stop(request.policy)
         return 202, self._view(book)
 
-    async def _try_load(self, request: StartRequest) -> Loaded:
-        """Prove that the strategy loads with these parameters, and learn its hash."""
+    async def _try_load(
+        self, request: StartRequest, capital_e8: int, instrument: Instrument, rules: OrderRules
+    ) -> Loaded:
+        """Prove that the strategy loads with these parameters, learn its hash, try its first ladder."""
         try:
             link = await self._runners.start(request.strategy)
             try:
-                return await link.load(request.strategy, dict(request.params), "")
+                loaded = await link.load(request.strategy, dict(request.params), "")
+                if loaded.writes_ladders:
+                    for candle in await self._newest_candle(request):
+                        intent = await first_intent(link, loaded, candle, capital_e8, instrument)
+                        demand_ladder_that_can_rest(intent, instrument, rules, candle.close)
+                return loaded
             finally:
                 link.close()
         except (RunnerFault, RunnerGone) as error:
             raise UsageError(str(error)) from None
+
+    async def _newest_candle(self, request: StartRequest) -> list[CandleRow]:
+        try:
+            return await warm_up_candles(
+                self._exchange,
+                instance=request.name,
+                symbol=request.symbol,
+                timeframe=parse_timeframe(request.interval),
+                count=1,
+            )
+        except Refused as refusal:
+            raise UsageError(
+                f"{request.symbol} {request.interval}: the exchange says {refusal}"
+            ) from None
 
     def _demand_own_symbol(self, symbol: str, *, writes_ladder: bool) -> None:
         """Refuse what could make orders of two instances of this account trade with each other."""

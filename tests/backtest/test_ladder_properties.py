@@ -146,7 +146,7 @@ def test_the_matching_engine_is_the_kernel_fill_for_fill_with_exits_and_without(
     assert (fast.pending, fast.metrics["trades"]) == (slow.pending, slow.metrics["trades"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data(), in_parts(), LEVELS, st.booleans())
 def test_finer_candles_are_followed_by_kernel_oracle_and_matching_engine_alike(
     data: st.DataObject, candles: Candles, levels: Levels, touch: bool

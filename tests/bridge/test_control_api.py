@@ -137,6 +137,14 @@ def test_a_stop_right_after_the_start_ends_the_instance(stage: Stage) -> None:
         ({"account": "nobody"}, "no account 'nobody'"),
         ({"strategy": "martingale"}, "unknown strategy 'martingale'"),
         ({"params": {"fast": 30, "slow": 7}}, "not a valid parameter set"),
+        (
+            {"strategy": "grid", "params": {"lines": 65}},
+            "is worth 1.55468750 USDT: below the exchange's",
+        ),
+        (
+            {"strategy": "grid", "params": {"low": 0.1, "lines": 5}},
+            "lies outside .*PERCENT_PRICE",
+        ),
         ({"symbol": "DOGEUSDT"}, "DOGEUSDT"),
         ({"capital": 100000}, "more than is free"),
         ({"capital": 0}, "must be above 0"),

@@ -137,14 +137,13 @@ def test_a_grid_fills_the_same_rungs_on_the_live_path() -> None:
     """Bought first, then laid; up to seven rungs and their opposites trade inside one candle."""
     shared_path("data/klines_1h.parquet")
     params = "lines=33,low=0.95,high=1.05,inventory=1"
-    found = parity(
-        "--strategy", "grid", "--params", params, "--engines", "event,live",
-        "--start", "2025-03-01", "--end", "2025-03-02",
+    (live,) = parity(
+        "--strategy", "grid", "--params", params, "--engines", "live",
+        "--start", "2025-03-01", "--end", "2025-03-01T12:00",
     )  # fmt: skip
-    for one in found:
-        assert one["decisions"] == 24
-        assert one["fills"] > 40
-        assert one["equity_difference"] <= 1e-9
+    assert live["decisions"] == 12
+    assert live["fills"] > 20
+    assert live["equity_difference"] <= 1e-9
 
 
 @pytest.mark.parametrize("name", ON_TARGETS)
