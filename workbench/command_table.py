@@ -64,6 +64,15 @@ def run(name: str, table: Mapping[str, Entry], doc: str, arguments: list[str] | 
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.filename is None:  # no file: a fault of ours, or of a network that nobody foresaw
+            raise
+        print(
+            f"error: {error.filename}: {error.strerror}; name another place, or see that you may "
+            "write there and that the disk has room",
+            file=sys.stderr,
+        )
+        return 2
     except (KeyboardInterrupt, typer.Abort):
         print("stopped", file=sys.stderr)
         return INTERRUPTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -97,8 +98,12 @@ class Settings:
             )
         if self.of_now and (self.speed != 1 or self.pace is Pace.STEP):
             raise UsageError("--time now runs as fast as life; leave --speed and --pace step out")
-        if not self.speed > 0:
-            raise UsageError(f"speed {self.speed}: must be above 0; 60 plays an hour in a minute")
+        if not 0 < self.speed < math.inf:
+            raise UsageError(
+                f"speed {self.speed}: must be above 0 and finite; 60 plays an hour in a minute"
+            )
+        if not 0 <= self.port <= 65_535:
+            raise UsageError(f"port {self.port}: must lie in 0..65535; 0 takes a free one")
         if self.hold_s < 0:
             raise UsageError(f"hold {self.hold_s} s: must not be negative; pass e.g. --hold 50ms")
         for name, bps in (("fee", self.fee_bps), ("slippage", self.slippage_bps)):

@@ -31,7 +31,12 @@ T = TypeVar("T")
 
 def state_folder(path: Path) -> Path:
     """Return the folder, made for its owner alone where there is none."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"state folder {path}: {error.strerror}; name another with --state"
+        ) from None
     if path.stat().st_mode & 0o077:
         raise UsageError(f"state folder {path.name} is open to others; run chmod 700 on it")
     return path

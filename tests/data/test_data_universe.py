@@ -339,6 +339,8 @@ def test_the_command_refreshes_shows_and_ranks(
     }  # fmt: skip
     run = CliRunner().invoke(data_app, [*words, "--venue", "local", "--as-of", "2024-01-05"])
     assert [line.split()[0] for line in run.stdout.splitlines()[1:]] == ["BTCUSDT", "OLDUSDT"]
+    run = CliRunner().invoke(data_app, [*words, "--venue", "local", "--as-of", "2099-01-05"])
+    assert "--as-of 2099-01-05T00:00Z lies in the future" in str(run.exception)
     recorded(tmp_path / "recorded", VOLUMES)
     words = [
         "universe",
@@ -351,6 +353,8 @@ def test_the_command_refreshes_shows_and_ranks(
     ]
     (first,) = json.loads(CliRunner().invoke(data_app, [*words, "--json"]).stdout)["symbols"]
     assert (first["symbol"], first["listed"]) == ("BTCUSDT", "2024-01-01T00:00Z")
+    line = CliRunner().invoke(data_app, words).stdout.splitlines()[1]
+    assert f"{first['quote_volume']:,.0f} USDT in {first['days']} days" in line
     run = CliRunner().invoke(data_app, ["universe", "--base-url", server.url])
     assert "--base-url goes with --refresh" in str(run.exception)
 

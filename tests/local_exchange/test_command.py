@@ -149,6 +149,10 @@ def test_the_whole_command_line_of_the_readme_runs(tmp_path: Path) -> None:
     ("options", "said"),
     [
         (["--time", "then"], "must be tape or now"),
+        (["--port", "99999"], "must lie in 0..65535"),
+        (["--port", "-1"], "must lie in 0..65535"),
+        (["--speed", "inf"], "above 0 and finite"),
+        (["--state", f"{__file__}/state"], "name another with --state"),
         (["--time", "now", "--speed", "60"], "as fast as life"),
         (["--key-types", "HMAC,EC"], "HMAC,ED25519,RSA"),
         (["--faults", "no-such-plan.toml"], "no-such-plan.toml"),

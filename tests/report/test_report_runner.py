@@ -169,6 +169,12 @@ def test_a_run_is_never_overwritten(run: Run, tmp_path: Path) -> None:
         run("failing")
 
 
+def test_a_place_that_cannot_be_written_is_one_error(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("stands in the way")
+    with pytest.raises(UsageError, match=r"cannot be written into .*; make room and give yourself"):
+        run("failing", out=tmp_path / "file" / "reports")
+
+
 def test_a_run_that_was_killed_half_way_is_no_run(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "reports"
     half = out / "good" / ".part-2025-03-01T06-30-00Z-1"

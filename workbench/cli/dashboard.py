@@ -14,7 +14,9 @@ __all__ = ["VoilaPage", "dashboard", "launch_voila"]
 
 
 def dashboard(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)
+    ] = 0,
     open_browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print url and pid as one JSON line.")

@@ -59,7 +59,9 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End after --fills fills.")] = False,
     fills: Annotated[int, typer.Option(help="Fills to wait for with --once.", min=1)] = 3,
     speed: Annotated[float, typer.Option(help="How many times as fast as life.", min=1.0)] = 120.0,
-    port: Annotated[int, typer.Option(help="Dashboard port on 127.0.0.1; 0 takes one.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Dashboard port on 127.0.0.1; 0 takes one.", min=0, max=65_535)
+    ] = 0,
     reports: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("reports"),
     patience: Annotated[float, typer.Option(help="Seconds to wait for the fills.")] = 180.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON summary.")] = False,

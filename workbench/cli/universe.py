@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +35,18 @@ def show_universe(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show the pairs that existed on a date, delisted ones too; --top ranks them by volume."""
-    from workbench.data.times import to_ms
+    from workbench.data.times import iso, to_ms
 
     if refresh:
         venue = _refreshed(base_url, store, progress=not json and sys.stderr.isatty())
     elif base_url is not None:
         raise UsageError("--base-url goes with --refresh; what is stored is asked of nobody")
-    at_ms = wall_ms() if as_of is None else to_ms(as_of, name="--as-of")
+    now_ms = wall_ms()
+    at_ms = now_ms if as_of is None else to_ms(as_of, name="--as-of")
+    if at_ms > now_ms:
+        raise UsageError(
+            f"--as-of {iso(at_ms)} lies in the future, of which nobody knows the pairs"
+        )
     note, rows = (
         _existing(venue, at_ms, quote, store)
         if top is None
@@ -51,7 +57,19 @@ def show_universe(
         return
     print(note)
     for row in rows:
-        print("  " + "  ".join(f"{value}" for value in row.values()))
+        print("  " + (_stay(row) if top is None else _rank(row, quote or "USDT")))
+
+
+def _stay(row: Mapping[str, object]) -> str:
+    """Write from when to when a pair was there."""
+    return f"{row['symbol']:<12} {row['listed']} to {row['ended'] or 'now':<17}  {row['status']}"
+
+
+def _rank(row: Mapping[str, object], quote: str) -> str:
+    """Write what a pair traded."""
+    guess = ", estimated from volume and close" if row["estimated"] else ""
+    traded = f"{float(str(row['quote_volume'])):>22,.0f} {quote} in {row['days']} days{guess}"
+    return f"{row['symbol']:<12} {traded}; listed {row['listed']}"
 
 
 def _refreshed(base_url: str | None, store: Path | None, *, progress: bool) -> str:

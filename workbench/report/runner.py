@@ -80,14 +80,21 @@ def run_report(
     if place.exists():
         raise UsageError(f"{place} exists already and is never overwritten; run the report again")
     part = place.with_name(f".part-{place.name}-{os.getpid()}")
-    part.mkdir(parents=True)
     try:
+        part.mkdir(parents=True)
         record = _run_into(part, template, values, started, limits or Limits())
         part.rename(place)
+        index = refresh_index(out.resolve())
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise UsageError(
+            f"the report cannot be written into {out}: {error.strerror or error}; make room and give "
+            "yourself write permission there, or name another folder"
+        ) from None
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    return ReportRun(record=record, folder=place, index=refresh_index(out.resolve()))
+    return ReportRun(record=record, folder=place, index=index)
 
 
 def find_report(name: str, notebooks: Path | None = None) -> Path:
