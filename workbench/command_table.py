@@ -83,7 +83,7 @@ def run(name: str, table: Mapping[str, Entry], doc: str, arguments: list[str] | 
         if not hasattr(error, "format_message"):
             raise
         if message := error.format_message():  # empty where the help was shown instead
-            print(f"error: {message}; see `{name} --help`", file=sys.stderr)
+            print(f"error: {message.rstrip('.')}; see `{name} --help`", file=sys.stderr)
         return 2
 
 

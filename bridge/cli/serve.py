@@ -32,7 +32,9 @@ LOOPBACK = "127.0.0.1"
 
 
 def serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)
+    ] = 0,
     venue_url: Annotated[
         list[str] | None, typer.Option(help="local=REST,WS: where the local exchange listens.")
     ] = None,

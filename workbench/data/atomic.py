@@ -10,9 +10,10 @@ from pathlib import Path
 from workbench.errors import DataError
 
 TEMPORARY = ".writing-"
+ANYWHERE, STORE = "another place", "another with --store"  # what else may be named
 
 
-def replace_bytes(path: Path, content: bytes) -> None:
+def replace_bytes(path: Path, content: bytes, *, another: str = ANYWHERE) -> None:
     """Put bytes in the place of a file in one step.
 
     After a crash at any moment `path` holds its old bytes or its new ones. Raises DataError with
@@ -29,15 +30,15 @@ def replace_bytes(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):  # where the folder is a file there is nothing to remove
             temporary.unlink(missing_ok=True)
         what = f"{path.name} could not be written"
-        raise DataError(mended(what, error)) from None
+        raise DataError(mended(what, error, another=another)) from None
 
 
-def replace_text(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str, *, another: str = ANYWHERE) -> None:
     """Put text in the place of a file in one step."""
-    replace_bytes(path, text.encode("utf-8"))
+    replace_bytes(path, text.encode("utf-8"), another=another)
 
 
-def mended(what: str, error: OSError) -> str:
+def mended(what: str, error: OSError, *, another: str = ANYWHERE) -> str:
     """Return what could not be written and why, with the mend."""
     what = f"{what}: {error.strerror or error}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -45,11 +46,9 @@ def mended(what: str, error: OSError) -> str:
             f"{what}; free some disk space and run the same command again, it goes on where it was"
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return (
-            f"{what}; a file stands where a folder belongs: move it, or name another with --store"
-        )
+        return f"{what}; a file stands where a folder belongs: move it, or name {another}"
     folder = f" {Path(error.filename).parent.name}" if isinstance(error.filename, str) else ""
-    return f"{what}; give yourself write permission on the folder{folder}, or name another with --store"
+    return f"{what}; give yourself write permission on the folder{folder}, or name {another}"
 
 
 def _sync(path: Path) -> None:

@@ -142,7 +142,7 @@ class StoredSeries:
             if before is not None and same_but_for_time(before, after):
                 return False
             text = json.dumps(after, indent=1, ensure_ascii=False, sort_keys=True)
-            atomic.replace_text(self.folder / _MANIFEST, text + "\n")
+            atomic.replace_text(self.folder / _MANIFEST, text + "\n", another=atomic.STORE)
         return True
 
     def manifest(self) -> dict[str, object] | None:
@@ -193,7 +193,7 @@ class StoredSeries:
             self._keep_revisions(stored, revised, collected_ms)
         if not fresh.is_empty():
             merged = pl.concat([stored, fresh]).sort("open_time").rechunk()
-            atomic.replace_bytes(path, _parquet(merged))
+            atomic.replace_bytes(path, _parquet(merged), another=atomic.STORE)
         return Added(len(fresh), len(again) - len(revised), len(revised))
 
     def _keep_revisions(
@@ -211,7 +211,8 @@ class StoredSeries:
             }
             if _revision_key(one) not in known:
                 lines.append(json.dumps(one, ensure_ascii=False))
-        atomic.replace_text(self.folder / _REVISIONS, "\n".join(lines) + "\n")
+        text = "\n".join(lines) + "\n"
+        atomic.replace_text(self.folder / _REVISIONS, text, another=atomic.STORE)
 
     def gap_causes(self) -> dict[int, str]:
         """Return what the manifest says of each gap, by the time of its first missing candle."""
@@ -241,7 +242,7 @@ class StoredSeries:
             handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             what = f"{self.symbol} {self.timeframe}: the store cannot be written"
-            raise DataError(atomic.mended(what, error)) from None
+            raise DataError(atomic.mended(what, error, another=atomic.STORE)) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             for left in self.folder.glob(f"{atomic.TEMPORARY}*"):

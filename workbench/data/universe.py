@@ -115,7 +115,7 @@ def write(datasets: Path, found: Universe) -> None:
         "symbols": [asdict(one) for one in in_order(found.listings)],
     }
     text = json.dumps(told, indent=1, ensure_ascii=False)
-    atomic.replace_text(path_of(datasets, found.venue), text + "\n")
+    atomic.replace_text(path_of(datasets, found.venue), text + "\n", another=atomic.STORE)
 
 
 def path_of(datasets: Path, venue: str) -> Path:
