@@ -49,7 +49,7 @@ class JournalReader:
 
     @classmethod
     def open_read_only(cls, path: Path) -> JournalReader:
-        """Open an existing journal without the right to write. Raises DataError when there is none."""
+        """Open an existing journal without the right to write. Raises DataError where there is none."""
         if not path.exists():
             raise DataError(f"no journal at {path}; has this account ever been started?")
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
@@ -58,6 +58,11 @@ class JournalReader:
         except sqlite3.OperationalError as error:
             db.close()
             raise DataError(f"the journal at {path} cannot be read yet ({error})") from None
+        except sqlite3.DatabaseError as error:
+            db.close()
+            raise DataError(
+                f"{path} is no journal ({error}); name a gateway's journal.db"
+            ) from None
         return cls(db, path)
 
     def close(self) -> None:

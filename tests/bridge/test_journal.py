@@ -149,3 +149,13 @@ def test_every_acknowledged_commit_survives_kill_9(tmp_path: Path) -> None:
     journal = journal_in(tmp_path)
     assert acknowledged + 1 <= journal.last_seq() <= acknowledged + 2
     assert journal.first_bad_event() is None
+
+
+def test_a_file_that_is_no_journal_is_one_error(tmp_path: Path) -> None:
+    """Neither a missing file nor one of another kind ends in a traceback."""
+    other = tmp_path / "notes.db"
+    other.write_text("no database at all, but long enough for a header" * 9)
+    with pytest.raises(DataError, match=r"notes.db is no journal .*name a gateway's journal.db"):
+        JournalReader.open_read_only(other)
+    with pytest.raises(DataError, match="has this account ever been started"):
+        JournalReader.open_read_only(tmp_path / "journal.db")
