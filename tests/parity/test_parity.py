@@ -178,6 +178,58 @@ def test_every_target_strategy_is_equal_on_the_live_path_over_two_weeks(name: st
     assert found[-1]["fills"] >= 1
 
 
+LADDERS = """
+from numba import njit
+
+PARAMS = {"rungs": (8, 1, 30), "targets": (0, 0, 1)}
+STATE = {"count": int, "revision": int, "middle": float}
+WARM_UP = 0
+
+
+@njit
+def decide(state, candle, position, params, intent):
+    filled = 0
+    for j in range(64):
+        filled += (position.ladder_filled >> j) & 1
+    if params.targets:
+        again = state.count % 24 == 0
+        if state.count % 4 == 3:
+            intent.target = 0.45 if state.count % 8 == 3 else 0.15
+    else:
+        far = state.count == 0 or abs(candle.close / state.middle - 1.0) > 0.0075
+        again = far or filled >= 3
+    if again:
+        state.revision += 1
+        state.middle = candle.close
+        intent.n_ladder = params.rungs
+        for i in range(params.rungs):
+            rung = intent.ladder[i]
+            rung.id, rung.side = i + 1, 1
+            rung.price = round(candle.close * (1.0 - 0.003 * (i + 0.5)), -1)
+            rung.pair_price, rung.quote = rung.price + 200.0, 400.0 + 50.0 * filled
+    state.count += 1
+    intent.revision = state.revision
+"""
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1_300)
+@pytest.mark.parametrize("targets", [0, 1])
+def test_a_ladder_that_moves_and_one_beside_targets_are_equal_on_the_live_path(
+    tmp_path: Path, targets: int
+) -> None:
+    """The ladder follows the price and what has filled; beside targets its orders step aside."""
+    shared_path("data/klines_1h.parquet")
+    file = tmp_path / "moving_ladder.py"
+    file.write_text(LADDERS, encoding="utf-8")
+    found = parity(
+        "--strategy", str(file), "--params", f"targets={targets}", "--engines", "event,live",
+        "--start", "2025-03-01", "--end", "2025-03-06",
+    )  # fmt: skip
+    assert [one["decisions"] for one in found] == [120] * 2
+    assert found[-1]["fills"] > 100
+
+
 @pytest.mark.proof
 @pytest.mark.timeout(1_300)
 @pytest.mark.parametrize("inventory", [0, 1])
