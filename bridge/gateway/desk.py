@@ -120,7 +120,7 @@ class OrderDesk:
             truth = await self._search(book, [ticket])
             if truth is Truth.PROVEN_ABSENT:
                 crash("before_void")
-                if ticket.rests or (ticket.side is Side.SELL and not book.row.ladder):
+                if ticket.rests or _may_be_locked(book, ticket):
                     return self._gone(book, ticket)
                 (lost,) = await self._lost(book, [ticket])
                 return await self._settle(book, lost)
@@ -392,6 +392,12 @@ class OrderDesk:
         data = {"reason": reason, "client_order_id": ticket.client_order_id}
         event = Event("alarm", ticket.instance, ticket.candle_ms, data)
         self._books.journal.write(self._clock.wall_ms(), [event])
+
+
+def _may_be_locked(book: Book, ticket: Ticket) -> bool:
+    """Tell whether exits may stand where a sale is to be sent anew; a stop that sells took them back before."""
+    stopping = book.row.state is InstanceState.STOPPING
+    return ticket.side is Side.SELL and not book.row.ladder and not stopping
 
 
 def _with(ticket: Ticket, status: TicketStatus, note: str) -> Ticket:

@@ -102,14 +102,23 @@ class Driver:
 
     async def _recover(self) -> None:
         """Know what became of every ticket, and protect what is held, before anything else is decided."""
-        self.book.settled = False
-        for ticket in sorted(self.book.unsettled, key=lambda one: not one.rests):
+        for ticket in self.book.resting:
+            await self._desk.recover(self.book, ticket)
+        row = self.book.row
+        being_sold = row.state is InstanceState.STOPPING and row.stop_policy == "flatten"
+        if self.book.unsettled and not being_sold:
+            await self._desk.catch_up(self.book)
+            await self._exits.protect_before_search()
+        for ticket in self.book.unsettled:
+            if ticket.rests:
+                continue
             after = await self._desk.recover(self.book, ticket)
-            lost = after.status is TicketStatus.VOID and after.side is Side.SELL and not after.rests
+            lost = after.status is TicketStatus.VOID and after.side is Side.SELL
             if lost and self._is_alive:
                 await self._exits.sell(after.reason, most_e8=after.quantity_e8)
-        if self.book.row.state is not InstanceState.STOPPING:
+        if self._is_alive:
             await self._exits.act_if_due()
+        if not being_sold:
             await self._exits.protect()
 
     @property
@@ -267,7 +276,7 @@ class Driver:
         if step.ticket is not None:
             ticket = await self._exits.make_way(step.ticket, was_open=account.is_open)
             if ticket is not None:
-                await self._desk.carry_out(self.book, ticket)
+                await self._exits.carry_out(ticket)
         await self._ladder.place()
         await self._exits.act_if_due()
         await self._exits.protect()

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bridge.clock import Clock
 from bridge.crash_points import crash
@@ -102,6 +103,32 @@ class LiveExits:
         self._tell_unprotected("its exits do not reach the exchange")
         if any(leg.stop_e8 for leg in wanted):
             await self.sell(EXIT_STOP)
+
+    async def protect_before_search(self) -> None:
+        """Protect what is held before the fate of a market order is found out, which may take long.
+
+        Only where the exchange's balance agrees with all books: an unknown sale that had gone through
+        would show, and a stop could lock what others own. A sale that comes late finds its base locked.
+        """
+        one = self._book.instrument
+        owned_e8 = sum(
+            self._books.ledger.account(book.row.name).base_e8
+            for book in self._books.by_name.values()
+            if book.instrument.base == one.base
+        )
+        if abs(await self._base_at_exchange() - owned_e8) < one.step_e8:
+            await self.protect()
+        elif self._wanted() and not self._book.exits:
+            self._tell_unprotected("an order's fate is unknown since the restart")
+
+    async def carry_out(self, ticket: Ticket) -> Ticket:
+        """Carry out a decision's market order; say so when a sale leaves its position bare for long."""
+        if ticket.side is Side.BUY or not self._wanted():
+            return await self._desk.carry_out(self._book, ticket)
+        selling = asyncio.ensure_future(self._desk.carry_out(self._book, ticket))
+        if not await self._is_known_soon(selling):
+            self._tell_unprotected(f"the fate of its sale is unknown for {UNKNOWN_FOR:g} s")
+        return await selling
 
     async def clear(self) -> None:
         """Take all exits back, and book what they traded meanwhile."""
@@ -212,27 +239,35 @@ class LiveExits:
         after = replace(row, seq=row.seq + len(tickets))
         self._commit([after, *tickets, *(ticket_event(ticket) for ticket in tickets)])
         placing = asyncio.ensure_future(self._desk.rest(self._book, tickets, attempts=1))
-        known = asyncio.ensure_future(self._clock.sleep(UNKNOWN_FOR))
+        if not await self._is_known_soon(placing):
+            await self._sell_while_unknown()
+        return await placing
+
+    async def _is_known_soon(self, work: asyncio.Future[Any]) -> bool:
+        waiting = asyncio.ensure_future(self._clock.sleep(UNKNOWN_FOR))
         try:
-            either: set[asyncio.Future[object]] = {placing, known}  # type: ignore[arg-type]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not placing.done():
-                await self._sell_while_unknown()
-            return await placing
+            await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            return work.done()
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
         finally:
-            known.cancel()
-            placing.cancel()
+            waiting.cancel()
 
     async def _sell_while_unknown(self) -> None:
         """Sell the base that a stop of unknown fate has not locked, where it can only be this position's."""
         self._tell_unprotected(f"the fate of its stop is unknown for {UNKNOWN_FOR:g} s")
-        one = self._book.instrument
-        try:
-            held = (await self._exchange.balances()).get(one.base)
-        except (Unanswered, Refused):
-            return
-        if held and held.free_e8 + held.locked_e8 - self._account.base_e8 < one.step_e8:
+        foreign_e8 = await self._base_at_exchange() - self._account.base_e8
+        if abs(foreign_e8) < self._book.instrument.step_e8:
             await self._sell_what_is_free(EXIT_STOP)
+
+    async def _base_at_exchange(self) -> int:
+        """Return what the account holds of the base, free and locked; -1e18 where nobody answers."""
+        try:
+            held = (await self._exchange.balances()).get(self._book.instrument.base)
+        except (Unanswered, Refused):
+            return -(10**18)
+        return held.free_e8 + held.locked_e8 if held else 0
 
     async def _take_refusals(self, wanted: Sequence[_Leg], sent: Sequence[Ticket]) -> bool:
         """Deal with exits that do not stand; return whether to look again."""
@@ -276,7 +311,7 @@ class LiveExits:
         after = replace(row, seq=row.seq + 1)
         ticket = core.sale(after, quantity_e8, reason)
         self._commit([after, ticket, ticket_event(ticket)])
-        done = await self._desk.carry_out(self._book, ticket)
+        done = await self.carry_out(ticket)
         if done.status in (TicketStatus.REFUSED, TicketStatus.VOID):
             self._tell_unprotected(f"the sale at market failed: {done.note}")
 

@@ -209,8 +209,14 @@ class MemoryExchange:
         yield
 
     async def balances(self) -> dict[str, Balance]:
-        """Return a rich account."""
-        return {"USDT": Balance(10**15, 0)}
+        """Return a rich account, and the base that its orders left it."""
+        told = [*self.reports.values(), *(self.report(order) for order in self.accepted)]
+        base_e8 = sum(
+            trade.quantity_e8 - trade.commission_e8 if one.side is Side.BUY else -trade.quantity_e8
+            for one in told
+            for trade in one.trades
+        )
+        return {"USDT": Balance(10**15, 0), "BTC": Balance(base_e8, 0)}
 
     async def is_synthetic(self) -> bool:
         """Say that it is made up."""

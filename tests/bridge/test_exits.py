@@ -50,8 +50,13 @@ class Gateway:
     async def reborn(self) -> None:
         """Do what the driver does at a start."""
         self.load()
-        for one in sorted(self.book.unsettled, key=lambda one: not one.rests):
+        for one in self.book.resting:
             await self.desk.recover(self.book, one)
+        await self.desk.catch_up(self.book)
+        await self.exits.protect_before_search()
+        for one in self.book.unsettled:
+            if not one.rests:
+                await self.desk.recover(self.book, one)
         await self.exits.protect()
 
     def write(self, one: Ticket) -> Ticket:
@@ -297,6 +302,36 @@ async def test_a_pair_in_doubt_ends_as_one_pair(tmp_path: Path, mishap: str) -> 
     gateway.demand_sound()
 
 
+@pytest.mark.parametrize("foreign_e8", [0, SCALE])
+async def test_a_restart_protects_before_it_searches_where_nobody_elses_base_is_at_stake(
+    tmp_path: Path, foreign_e8: int
+) -> None:
+    """A sale may be on its way: while that is searched for a stop stands, or an alarm says that none does."""
+    gateway = Gateway(tmp_path, "stop=10%")
+    await gateway.buy()
+    await gateway.exits.clear()
+    sale = gateway.write(core.sale(replace(gateway.book.row, seq=9), HELD, "signal"))
+    balances, sleep = gateway.exchange.balances, gateway.clock.sleep
+    seen: list[tuple[bool, bool]] = []
+
+    async def with_foreign() -> dict[str, Balance]:
+        told = await balances()
+        return told | {"BTC": Balance(told["BTC"].free_e8 + foreign_e8, 0)}
+
+    async def look_and_sleep(seconds: float) -> None:
+        seen.append((bool(gateway.standing()), bool(gateway.book.unprotected)))
+        await sleep(seconds)
+
+    gateway.exchange.balances = with_foreign  # type: ignore[method-assign]
+    gateway.clock.sleep = look_and_sleep  # type: ignore[method-assign]
+    await gateway.reborn()
+    assert seen[0] == (foreign_e8 == 0, foreign_e8 != 0)
+    assert (False, False) not in seen
+    assert gateway.book.tickets[sale.client_order_id].status is TicketStatus.VOID
+    assert set(gateway.standing()) == {("STOP_LOSS", 90.0)}
+    assert gateway.book.unprotected == ""
+
+
 @pytest.mark.parametrize(("foreign_e8", "sells"), [(0, True), (SCALE, False)])
 async def test_a_stop_of_unknown_fate_is_not_waited_for_where_a_sale_cannot_double(
     tmp_path: Path, foreign_e8: int, sells: bool
@@ -348,7 +383,7 @@ async def test_a_position_below_the_minimum_is_given_up_aloud(tmp_path: Path) ->
     assert len(gateway.journal.alarms) == 2
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(data=st.data())
 async def test_deaths_and_lost_messages_leave_one_protection(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -200,7 +200,7 @@ async def test_one_question_tells_how_all_open_orders_stand(tmp_path: Path) -> N
     folded_again(bench)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=10), st.integers(0, 3))
 async def test_fills_between_candles_fold_to_the_same_books(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, bool]], buys: int
