@@ -34,6 +34,11 @@ class Portfolio(PortfolioResult):
         frame = self.equity.rename({"time": "open_time"})
         return equity(frame, title=self.title, source=" + ".join(sorted(sources)))
 
+    def _repr_html_(self) -> str:
+        from workbench.report.portfolio_card import portfolio_card
+
+        return portfolio_card(self)
+
 
 def part(
     name: str,

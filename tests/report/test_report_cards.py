@@ -13,7 +13,7 @@ import workbench as wb
 from tests.backtest.recorded_market import record_market
 from tests.candle_builders import martingale, to_cents
 from workbench.errors import UsageError
-from workbench.report import cards, charts, numbers
+from workbench.report import cards, charts, numbers, pieces
 
 MACD = wb.strategies.macd
 WALK = to_cents(martingale(700, 61, substeps=10))
@@ -146,7 +146,7 @@ def test_a_card_says_few_where_few_earned_and_a_source_once() -> None:
     shares = (0.0, 0.004, 0.01, 0.5, 0.995, 1.0)
     said = ["0 %", "under 1 %", "1 %", "50 %", "over 99 %", "100 %"]
     assert [cards._share(one) for one in shares] == said
-    assert cards._joined(("candles, here", "candles, here, resampled from 1d", "others")) == (
+    assert pieces.joined(("candles, here", "candles, here, resampled from 1d", "others")) == (
         "candles, here + resampled from 1d + others"
     )
 
@@ -156,3 +156,30 @@ def test_a_title_names_the_parameters_that_were_chosen_where_there_are_many() ->
     grid = wb.backtest(WALK, wb.strategies.grid, lines=9, low=0.7).tearsheet()
     assert wb.backtest(WALK, wb.strategies.grid).tearsheet().title == "BTCUSDT 1h · grid"
     assert grid.title == "BTCUSDT 1h · grid low 0.7, lines 9"
+
+
+def test_a_portfolio_shows_the_account_and_every_instance_in_it() -> None:
+    parts = [
+        wb.part("quick", WALK, MACD, capital=6_000, fast=3, slow=7, signal=3),
+        wb.part("<slow>", WALK, MACD, capital=4_000, fast=12, slow=26, signal=9),
+    ]
+    account = wb.portfolio(parts, max_exposure=0.7)
+    card = account._repr_html_()
+    quick = account.parts["quick"].metrics
+    (first, second) = cells(card, "Instances")
+    assert first[:6] == [
+        "quick", "BTCUSDT", "1h", "macd", "6,000.00",
+        numbers.percent(quick["total_return"], sign=True),
+    ]  # fmt: skip
+    assert second[0] == "&lt;slow&gt;"
+    tiles = re.findall(r"<b>(.*?)</b><span>(.*?)</span>", card)
+    assert [name for _, name in tiles] == [
+        "total return", "holding return", "max drawdown", "Sharpe", "trades", "refused entries",
+    ]  # fmt: skip
+    assert tiles[0][0] == numbers.percent(account.metrics["total_return"], sign=True)
+    assert tiles[-1][0] == str(account.refusals.height) != "0"
+    alike = cells(card, "Correlation of daily returns")
+    assert [alike[0][1], alike[1][2]] == ["1.00", "1.00"]
+    assert alike[0][2] == alike[1][1] == numbers.plain(account.correlations()["<slow>"][0])
+    assert all(f"<td>{numbers.spoken(name)}</td>" in card for name in account.metrics)
+    assert card.count(account.title) == 1

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.backtest.results import BacktestResult, reasons_of, shown
+from workbench.backtest.results import BacktestResult, reasons_of
 from workbench.backtest.scorecard import Metrics, Span, score
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, samples_a_year
@@ -133,18 +132,6 @@ class PortfolioResult:
         total = self.metrics["total_return"]
         return (
             f"PortfolioResult({self.title}: return {total:+.2%}, {self.metrics['trades']} trades)"
-        )
-
-    def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{escape(name.replace('_', ' '))}</th>"
-            f"<td style='text-align:right'>{escape(shown(name, value))}</td></tr>"
-            for name, value in self.metrics.items()
-        )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return (
-            f"<p><strong>{escape(self.title)}</strong></p><table>{cells}</table>"
-            f"{self.table()._repr_html_()}{notes}"
         )
 
 

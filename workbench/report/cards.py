@@ -6,9 +6,6 @@ ranked by what the neighbours of each combination earn, and a study by means ove
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,7 +15,8 @@ from workbench.analysis.plateaus import neighbour_medians
 from workbench.backtest.setting import beats, holding_curve
 from workbench.errors import UsageError
 from workbench.report import charts, numbers
-from workbench.report.tearsheet import CARD, heading, picture
+from workbench.report.pieces import card, joined, notes, table, tiles
+from workbench.report.tearsheet import heading, picture
 
 if TYPE_CHECKING:
     from workbench.backtest.results import SweepResult
@@ -30,8 +28,6 @@ ROWS: Final = 8
 MOST_CELLS: Final = 10_000  # of a heat map
 FULL: Final = 0.4  # share of a heat map's cells that must be there
 RANKED: Final = ("symbol", "interval", "window", "strategy")
-
-Rows = Iterable[Sequence[str]]
 
 
 def plateau(result: SweepResult, metric: str = "total_return") -> pl.DataFrame:
@@ -87,17 +83,17 @@ def sweep_card(result: SweepResult) -> str:
     chart = sweep_map(result)
     parts = (
         heading(*_titles(result.title), result.candles.source),
-        _tiles(_sweep_tiles(result)),
+        tiles(_sweep_tiles(result)),
         "" if chart is None else picture(chart, "The metric over two parameters, its plateau marked"),
         '<div class="wb-columns">', _ranked_sets(result), "</div>",
-        _notes((*_sweep_notes(result), *result.notes)),
+        notes((*_sweep_notes(result), *result.notes)),
     )  # fmt: skip
-    return _card(parts)
+    return card(parts)
 
 
 def study_card(result: StudyResult) -> str:
     """Return a study as HTML: what is usual, and its rankings."""
-    source = _joined(result.sources)
+    source = joined(result.sources)
     caution = (
         f"The best of {len(result):,} tries is high by luck alone; read the means and the share that "
         "beat holding."
@@ -105,21 +101,13 @@ def study_card(result: StudyResult) -> str:
     keys = [key for key in RANKED if result.ranking(key).height > 1]
     parts = (
         heading(*_titles(result.title), source),
-        _tiles(_study_tiles(result)),
+        tiles(_study_tiles(result)),
         '<div class="wb-columns">',
         *(_ranking(result, key) for key in (*keys, "params")),
         "</div>",
-        _notes((caution,)),
+        notes((caution,)),
     )
-    return _card(parts)
-
-
-def _joined(sources: Sequence[str]) -> str:
-    """Join what several series came from; what one says like the one before is not said again."""
-    said = list(sources[:1])
-    for before, one in pairwise(sources):
-        said.append(one.removeprefix(f"{before}, "))
-    return " + ".join(said)
+    return card(parts)
 
 
 def _sweep_tiles(result: SweepResult) -> dict[str, str]:
@@ -166,7 +154,7 @@ def _ranked_sets(result: SweepResult) -> str:
         ]
         for row in rows.head(ROWS).iter_rows(named=True)
     ]
-    return _table(caption, head, body)
+    return table(caption, head, body)
 
 
 def _sweep_notes(result: SweepResult) -> list[str]:
@@ -213,7 +201,7 @@ def _ranking(result: StudyResult, key: str) -> str:
         for row in ranked.head(ROWS).iter_rows(named=True)
     ]
     more = f", {ROWS} of {ranked.height:,}" if ranked.height > ROWS else ""
-    return _table(f"By {'parameters' if key == 'params' else key}{more}", head, body)
+    return table(f"By {'parameters' if key == 'params' else key}{more}", head, body)
 
 
 def _places(column: pl.Series) -> np.ndarray:
@@ -244,31 +232,3 @@ def _titles(title: str) -> tuple[str, str]:
 
 def _said(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _tiles(values: dict[str, str]) -> str:
-    cells = "".join(
-        f'<div class="wb-tile"><b>{html.escape(value)}</b><span>{html.escape(name)}</span></div>'
-        for name, value in values.items()
-    )
-    return f'<div class="wb-tiles">{cells}</div>'
-
-
-def _table(caption: str, head: Sequence[str], rows: Rows) -> str:
-    names = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return (
-        f'<table class="wb-figures"><caption>{html.escape(caption)}</caption>'
-        f"<thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-    )
-
-
-def _notes(notes: Iterable[str]) -> str:
-    return "".join(f'<p class="wb-note">{html.escape(note)}</p>' for note in notes)
-
-
-def _card(parts: Iterable[str]) -> str:
-    inner = "\n".join(part for part in parts if part)
-    return f'<div class="wb-sheet wb-light"><style>{CARD}</style>\n{inner}\n</div>'

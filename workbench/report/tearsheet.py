@@ -64,7 +64,7 @@ class Tearsheet:
             picture(self.equity_chart, "Equity beside holding, and drawdown"),
             picture(self.candle_chart, "The last candles with their fills"),
             '<div class="wb-columns">',
-            _metric_table(self.metrics, self.reasons),
+            metric_table(self.metrics, self.reasons),
             _trade_table(self.trades),
             "</div>",
             "".join(f'<p class="wb-note">{html.escape(note)}</p>' for note in self.notes),
@@ -171,7 +171,8 @@ def picture(chart: Chart, alternative: str) -> str:
     )
 
 
-def _metric_table(metrics: dict[str, Metric], reasons: dict[str, str]) -> str:
+def metric_table(metrics: Mapping[str, Metric], reasons: Mapping[str, str]) -> str:
+    """Return every metric by its spoken name, with the reason of one that is missing."""
     rows = [
         (numbers.spoken(name), written(name, value), reasons.get(name, ""))
         for name, value in metrics.items()
