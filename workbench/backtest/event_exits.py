@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numba import njit
 
 from workbench.backtest.event_market import ACCOUNT, EventMarket
 from workbench.backtest.market_model import AT_ONCE
@@ -27,7 +28,6 @@ from workbench.core.exits import (
     set_levels,
     stand_down,
 )
-from workbench.core.records import empty_intent
 from workbench.errors import UsageError
 from workbench.execution.exits import is_any
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, Side
@@ -35,13 +35,14 @@ from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument
 
 PATH = ("open", "low", "high", "close")
+NOTHING, DUE, REACHED = 0, 1, 2
 
 
 class EventExits:
     """The exits of one instance on a market; it owns the orders that protect its position.
 
-    `booked(execution, signal_index, reason)` books a fill, `refused(text)` notes an exit below the
-    exchange's minimum.
+    `intent` (shape (1,)) is where the strategy writes; `booked(execution, signal_index, reason)` books a
+    fill, `refused(text)` notes an exit below the exchange's minimum.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class EventExits:
         exits: np.ndarray,
         overlay: Overlay,
         *,
+        intent: np.ndarray,
         booked: Callable[[Execution, int, int], None],
         refused: Callable[[str], None],
     ) -> None:
@@ -62,19 +64,15 @@ class EventExits:
         self._booked, self._refused = booked, refused
         self._plan = np.zeros(1, PLAN)
         self._plan["take_profit_now"] = np.inf
-        self._intent = empty_intent().reshape(1)
+        self._intent, self._account = intent, market.ledger.record(name)
         self._entries: list[tuple[float, float, float, int]] = []  # not yet in the plan
-        self._awake = is_any(exits)  # nothing is worked out before anything asks for a level
+        self.awake = is_any(exits)  # nothing is worked out before anything asks for a level
+        self._is_allowed = False
         self._range_row = _range_row(overlay, exits)
         self._now = 0
         self._selling = REASON_TIME  # why a market order of ours sells
         self.reason = 0
         self.ambiguous = 0
-
-    @property
-    def awake(self) -> bool:
-        """Return whether the overlay or the strategy has asked for a level."""
-        return self._awake
 
     # -- what the instance tells
 
@@ -82,47 +80,43 @@ class EventExits:
         """Hang the levels on a buy: `kept` base on top of what was `held`."""
         self.reason = 0
         self._entries.append((price, kept, held, signal_index))
-        if self._awake:
+        if self.awake:
             self._take_entries()
             set_levels(self._plan[0], self._intent[0], self._costs[0])
 
     def sold_out(self) -> None:
         """Take the levels away: the position is closed."""
         self._entries.clear()
-        if self._awake:
+        if self.awake:
             stand_down(self._plan[0])
 
-    def follow(self, intent: np.ndarray, t: int, *, is_open: bool) -> None:
-        """Put the levels of an intent (shape (1,)) in force at the close of candle t."""
-        self._intent[0] = intent[0]
-        if not self._awake:
-            self._awake = True
+    def follow(self, t: int, *, is_open: bool) -> None:
+        """Put the levels of the intent in force at the close of candle t."""
+        if not self.awake:
+            self.awake = True
             stand_down(self._plan[0])
-        self._demand_at_once()
-        self._take_entries()
-        if is_open and not self._plan["spent"][0]:
-            high = float(self._candles.records["high"][t])
-            self._plan["highest"] = max(float(self._plan["highest"][0]), high)
-            set_levels(self._plan[0], self._intent[0], self._costs[0])
+        if not self._is_allowed:
+            self._demand_at_once()
+        if self._entries:
+            self._take_entries()
+        if is_open:
+            _ratchet(self._plan, self._intent, self._costs, self._candles.records, t)
 
     # -- the candle comes
 
     def act(self, t: int) -> None:
         """Sell the position where candle t, which is tradable, reaches an exit."""
-        if not self._awake:
-            return
-        plan, candle = self._plan[0], self._candles.records[t]
-        account = self._market.ledger.account(self._name)
-        due = account.bars_held >= plan["bars_now"]
-        if not account.is_open or not (due or self._reaches(candle)):
+        candles = self._candles.records
+        met = _met(self._plan, self._account, self._costs, candles, t)
+        if met == NOTHING:
             return
         self.begin(t)
         self._market.stand_at_open(self._candles, t)
-        if due:
-            self.sell_out(REASON_TIME, float(candle["open"]))
+        if met == DUE:
+            self.sell_out(REASON_TIME, float(candles["open"][t]))
         else:
-            lots = account.base_e8 // self._rules.step_e8
-            self._follow_path(self._part_of(candle, t), lots)
+            lots = int(self._account["base_e8"][0]) // self._rules.step_e8
+            self._follow_path(self._part_of(candles[t], t), lots)
 
     # -- step by step, where a ladder lies on the same path
 
@@ -133,13 +127,12 @@ class EventExits:
     @property
     def is_open(self) -> bool:
         """Return whether there is a position to protect."""
-        return self._market.ledger.account(self._name).is_open
+        return bool(self._account["is_open"][0])
 
     @property
     def is_due(self) -> bool:
         """Return whether the position has been held for as long as it may."""
-        account = self._market.ledger.account(self._name)
-        return account.is_open and account.bars_held >= int(self._plan["bars_now"][0])
+        return self.is_open and bool(self._account["bars_held"][0] >= self._plan["bars_now"][0])
 
     @property
     def stop(self) -> float:
@@ -158,7 +151,7 @@ class EventExits:
     def sell_out(self, reason: int, price: float) -> None:
         """Sell the whole position at a price: at market, or as a limit where it takes profit."""
         symbol, now_ms = self._rules.symbol, self._now_ms()
-        lots = self._market.ledger.account(self._name).base_e8 // self._rules.step_e8
+        lots = int(self._account["base_e8"][0]) // self._rules.step_e8
         takes_profit = reason == REASON_TAKE_PROFIT
         is_refused = limit_sell_is_refused if takes_profit else sell_is_refused
         if is_refused(self._costs[0], price, lots):
@@ -207,7 +200,7 @@ class EventExits:
             met = price <= stop
             at = price if i == 0 else max(price, stop)
             self._market.show(self._rules.symbol, at, self._now_ms(), stands=met)
-            if met or not self._market.ledger.account(self._name).is_open:
+            if met or not self.is_open:
                 break
         for number in numbers:
             self._market.cancel(self._rules.symbol, number, self._now_ms())
@@ -317,7 +310,7 @@ class EventExits:
         return self._range_row < 0 or not np.isnan(self._overlay.ranges[self._range_row, t])
 
     def _demand_at_once(self) -> None:
-        model = self._market.model
+        model, self._is_allowed = self._market.model, True
         if model.latency_ms or model.volume_share is not None or model.orders != AT_ONCE.orders:
             raise UsageError(
                 "exits are orders of their own, at once and whole; leave out latency, volume share and "
@@ -328,3 +321,25 @@ class EventExits:
 def _range_row(overlay: Overlay, exits: np.ndarray) -> int:
     found = np.flatnonzero(overlay.periods == exits["atr_period"][0])
     return int(found[0]) if len(found) else -1
+
+
+@njit(nogil=True)
+def _ratchet(plans, intents, costs, candles, t):  # type: ignore[no-untyped-def]
+    """Set the levels after the close of candle t, unless the exchange has refused this exit before."""
+    plan = plans[0]
+    if plan.spent == 0:
+        plan.highest = max(plan.highest, candles[t].high)
+        set_levels(plan, intents[0], costs[0])
+
+
+@njit(nogil=True)
+def _met(plans, accounts, costs, candles, t):  # type: ignore[no-untyped-def]
+    """Return whether candle t meets an exit of an open position, and whether that is the time's."""
+    plan, account, candle = plans[0], accounts[0], candles[t]
+    if account.is_open == 0:
+        return NOTHING
+    if account.bars_held >= plan.bars_now:
+        return DUE
+    goal, high = plan.take_profit_now, candle.high
+    passes = high > goal or (costs[0].touch != 0 and high == goal)
+    return REACHED if passes or candle.low <= plan.stop_now else NOTHING

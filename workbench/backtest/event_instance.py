@@ -96,6 +96,7 @@ class EventInstance:
             market,
             levels,
             overlay,
+            intent=self._intent,
             booked=self._take_in,
             refused=self._refuse,
         )
@@ -318,7 +319,7 @@ class EventInstance:
         if asked & CANNOT_BE:
             demand_executable(intent)
         if self.exits.awake or asked & ASKS_LEVELS:
-            self.exits.follow(intent, t, is_open=is_open)
+            self.exits.follow(t, is_open=is_open)
         if self.ladder is not None or asked & ASKS_LADDER:
             self._lay(intent, t)
         if asked & ASKS_TARGET:
@@ -348,6 +349,8 @@ class EventInstance:
             self.guards.close(t, float(positions["equity"][row]))
 
     def _lay(self, intent: np.ndarray, t: int) -> None:
+        if self.ladder is not None and self.ladder.stays(intent):
+            return
         if self.ladder is None:
             self.ladder = EventLadder(
                 self.name, self.candles, self.rules, self.market,

@@ -50,6 +50,10 @@ class EventLadder:
         """Return the bits that `decide` sees as `ladder_filled`."""
         return self._ladder.filled
 
+    def stays(self, intent: np.ndarray) -> bool:
+        """Return whether an intent wants the ladder that is laid."""
+        return bool(intent["revision"][0] == self._ladder.revision)
+
     def lay(self, intent: np.ndarray, t: int, closed_ms: int) -> bool:
         """Read the ladder of an intent at the close of candle t; return whether it is a new one.
 
@@ -80,6 +84,8 @@ class EventLadder:
         """Place what waits at the open of candle t, then follow its path."""
         candle = self._candles.records[t]
         self.place_due(t)
+        if not (self._path.is_finer or self._is_met(candle)):
+            return
         for price, _ in self._path.prices(t):
             if self._is_passed(price):
                 self._now_ms = self._candles.timeframe.next(int(candle["open_time"])) - 1
@@ -156,6 +162,10 @@ class EventLadder:
         )
         if opposite is not None:
             self._turned.append(opposite)
+
+    def _is_met(self, candle: np.void) -> bool:
+        """Return whether any price of a candle has passed what rests."""
+        return self._is_passed(float(candle["low"])) or self._is_passed(float(candle["high"]))
 
     def _is_passed(self, price: float) -> bool:
         return self._ladder.is_passed(price, touch=self._market.costs.touch)

@@ -23,6 +23,11 @@ class Path:
         self._candles, self._overlay, self._fills = candles, overlay, fills
         self.ambiguous = 0
 
+    @property
+    def is_finer(self) -> bool:
+        """Return whether there are finer candles; a hair's breadth they may lie outside their own."""
+        return len(self._overlay.offsets) > 0
+
     def prices(self, t: int) -> Iterator[tuple[float, bool]]:
         """Yield (price, whether a finer candle opens there) after the open of candle t."""
         unclear = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,15 @@ from workbench.core.records import POSITION, readable
 from workbench.errors import UsageError
 from workbench.market.instruments import Instrument, from_e8
 
-_FIELDS = ACCOUNT.names or ()
+_READ = itemgetter(
+    *(
+        (ACCOUNT.names or ()).index(name)
+        for name in (
+            "cash_e8", "base_e8", "entry_price", "realised", "fees", "bars_held", "is_open",
+            "cash_locked_e8", "base_locked_e8",
+        )
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +163,11 @@ class Ledger:
 
     def account(self, name: str) -> LedgerAccount:
         """Return what an instance owns now."""
-        one = dict(zip(_FIELDS, self._of(name).item(), strict=True))
+        cash, base, price, realised, fees, bars, is_open, *locked = _READ(self._of(name).item())
         return LedgerAccount(
-            name=name,
-            instrument=self._instruments[name],
-            capital_e8=self._capital[name],
-            cash_e8=one["cash_e8"],
-            base_e8=one["base_e8"],
-            entry_price=one["entry_price"],
-            realised=one["realised"],
-            fees=one["fees"],
-            trades=self._trades[name],
-            bars_held=one["bars_held"],
-            is_open=one["is_open"] != 0,
-            cash_locked_e8=one["cash_locked_e8"],
-            base_locked_e8=one["base_locked_e8"],
-        )
+            name, self._instruments[name], self._capital[name], cash, base, price, realised, fees,
+            self._trades[name], bars, is_open != 0, *locked,
+        )  # fmt: skip
 
     def names(self) -> tuple[str, ...]:
         """Return the instances that have an account."""
