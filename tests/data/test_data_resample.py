@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -66,6 +67,17 @@ def test_coarse_candles_are_those_of_a_grouping_by_the_calendar(
     expected = naive(hours, opens)
     assert [row[:5] for row in built.select(columns).iter_rows()] == [row[:5] for row in expected]
     assert built["volume"].to_list() == pytest.approx([row[5] for row in expected], rel=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 239), max_size=5), st.sampled_from(["15m", "1h", "4h"]))
+def test_how_a_series_was_read_in_pieces_changes_no_candle(cuts: list[int], coarse: str) -> None:
+    whole = candle_frame(240, "1m", start_ms=JANUARY_2024_MS)
+    edges = [0, *sorted(set(cuts)), 240]
+    parts = [whole.slice(a, b - a) for a, b in pairwise(edges)]
+    read = pl.concat(parts, rechunk=False)
+    assert read.n_chunks() == len(parts)
+    assert resample(read, "1m", coarse).equals(resample(whole, "1m", coarse))
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,6 +8,8 @@ invented: the coarse candle is built from those that exist.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
@@ -94,16 +96,50 @@ def _folded(column: pl.Series, opens: np.ndarray, starts: np.ndarray) -> pl.Seri
         return column.clear()
     if name == "symbol":
         return pl.Series(name, [column[0]]).new_from_index(0, len(starts))
-    if name == "open":
-        return column.gather(starts)
-    if name == "close":
-        return column.gather(np.append(starts[1:], len(column)) - 1)
-    fold = {"high": np.maximum, "low": np.minimum}.get(name, np.add)
     if not column.null_count():
-        return pl.Series(name, fold.reduceat(column.to_numpy(), starts))
-    folded = pl.Series(name, fold.reduceat(column.fill_null(0).to_numpy(), starts))
+        pieces = [_FOLDS.get(name, np.add.reduceat)(*piece) for piece in _pieces(column, starts)]
+        return pl.Series(name, np.concatenate(pieces))
+    if name in ("open", "close"):
+        return column.gather(starts if name == "open" else np.append(starts[1:], len(column)) - 1)
+    fold = _FOLDS.get(name, np.add.reduceat)
+    folded = pl.Series(name, fold(column.fill_null(0).to_numpy(), starts))
     unknown = np.add.reduceat(column.is_null().to_numpy().astype(np.int64), starts) > 0
     return folded.set(pl.Series(unknown), None)
+
+
+def _pieces(column: pl.Series, starts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (values, starts within them) of parts that no coarse candle lies across.
+
+    The parts are those in which the column lies in memory, one for each file that was read: joining
+    them first would take longer than to fold them.
+    """
+    chunks = column.get_chunks()
+    begins = np.concatenate([[0], np.cumsum([len(one) for one in chunks])])
+    places = np.searchsorted(starts, begins)
+    if not (starts[places[:-1].clip(max=len(starts) - 1)] == begins[:-1]).all():
+        return [(column.to_numpy(), starts)]
+    return [
+        (chunk.to_numpy(), starts[first:end] - begin)
+        for chunk, begin, first, end in zip(
+            chunks, begins[:-1], places[:-1], places[1:], strict=True
+        )
+    ]
+
+
+def _first(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    return values[starts]
+
+
+def _last(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    return values[np.append(starts[1:], len(values)) - 1]
+
+
+_FOLDS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "open": _first,
+    "high": np.maximum.reduceat,
+    "low": np.minimum.reduceat,
+    "close": _last,
+}
 
 
 def opening_time(time: pl.Expr, timeframe: Timeframe) -> pl.Expr:
