@@ -96,9 +96,27 @@ class Driver:
         if self.book.row.state is InstanceState.FAULTED:
             await self._ladder.take_back()  # nobody would answer its fills
         while self.book.row.state is not InstanceState.STOPPED:
-            await self._stop.wait()
+            await self._guard_until_stop()
             self._stop.clear()
             await self._end()
+
+    async def _guard_until_stop(self) -> None:
+        """Decide nothing more, but keep what is held protected, until somebody says stop."""
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            while not self._stop.is_set():
+                news = asyncio.ensure_future(self.book.news.wait())
+                either: set[asyncio.Future[Any]] = {stopping, news}
+                soon = self._exits.look_again_in
+                await asyncio.wait(either, timeout=soon, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                if not self._stop.is_set():
+                    self.book.news.clear()
+                    self.book.settled = False
+                    await self._exits.hear()
+                    self._settled()
+        finally:
+            stopping.cancel()
 
     async def _recover(self) -> None:
         """Know what became of every ticket, and protect what is held, before anything else is decided."""

@@ -43,7 +43,10 @@ from workbench.market.instruments import SCALE
 
 UNKNOWN_FOR = 3.0  # seconds that a stop's fate may be unknown
 SLIPS_THROUGH = 2.0  # seconds that a triggered stop-limit may stay unfilled
-TRY_AGAIN = 5.0  # seconds between two attempts to protect a position that is not
+TRY_AGAIN = (
+    5.0  # seconds before a position that is not protected is tried again, then twice as long
+)
+LONGEST_WAIT = 300.0
 WOULD_TRIGGER = "-2010"
 LIMIT_BELOW_STOP = 0.01  # of a stop-limit, where the exchange has no plain stop for the symbol
 ALIVE = frozenset({TicketStatus.OPEN, TicketStatus.DONE})
@@ -75,6 +78,7 @@ class LiveExits:
         self._book, self._books, self._desk = book, books, desk
         self._exchange, self._clock = exchange, clock
         self._refused_gain: _Leg | None = None  # the stop stands without it
+        self._failures = 0
         self._passed_at: float | None = None  # since when the price is below a stop-limit
 
     @property
@@ -169,6 +173,7 @@ class LiveExits:
 
     async def hear(self) -> None:
         """React to what happened at the exchange, or to time that passed."""
+        self._failures = min(self._failures + bool(self._book.unprotected), 10)
         if self._has_slipped_through():
             self._alarm("the stop's limit was passed and is not filled: selling at market")
             await self.sell(EXIT_STOP)
@@ -186,7 +191,7 @@ class LiveExits:
     def look_again_in(self) -> float | None:
         """Return after how many seconds `hear` must be called though nothing was heard."""
         if self._book.unprotected:
-            return TRY_AGAIN
+            return min(TRY_AGAIN * 2.0**self._failures, LONGEST_WAIT)
         return SLIPS_THROUGH if self._passed_at is not None else None
 
     # -- what should stand
@@ -326,6 +331,7 @@ class LiveExits:
     def _tell_unprotected(self, why: str) -> None:
         if not self._book.unprotected:
             self._alarm(f"UNPROTECTED: {why}")
+            self._failures = 0
         self._book.unprotected = why
 
     def _tell_protected(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from bridge.exchanges.base import Balance, OrderKind, OrderRules
 from bridge.gateway import core, desk, exits
 from bridge.gateway.books import Books
 from bridge.gateway.desk import OrderDesk
+from bridge.gateway.driver import Driver
 from bridge.gateway.exits import LiveExits
-from bridge.journal_rows import DecisionRow, Ticket, TicketStatus
+from bridge.journal_rows import DecisionRow, InstanceState, Ticket, TicketStatus
+from bridge.runner_link import RunnerFactory
 from tests.bridge.doubles import ONE, JumpingClock, MemoryExchange, instance_row, journal_in, ticket
 from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME, REASON_TRAIL
 from workbench.core.records import empty_intent
@@ -287,6 +290,9 @@ async def test_a_position_that_can_neither_be_protected_nor_sold_raises_the_alar
     assert gateway.standing() == {}
     assert "UNPROTECTED" in gateway.journal.alarms[-1]
     assert gateway.exits.look_again_in == exits.TRY_AGAIN
+    gateway.exchange.plan = ["refuse"] * 3
+    await gateway.exits.hear()
+    assert gateway.exits.look_again_in == 2 * exits.TRY_AGAIN
     await gateway.exits.hear()
     assert set(gateway.standing().values()) == {HELD}
     assert (gateway.book.unprotected, gateway.exits.look_again_in) == ("", None)
@@ -347,6 +353,27 @@ async def test_a_stop_of_unknown_fate_is_not_waited_for_where_a_sale_cannot_doub
     await gateway.exits._sell_while_unknown()
     assert (gateway.base_e8 < 1_000) is sells
     assert "UNPROTECTED" in gateway.book.unprotected or "unknown" in gateway.book.unprotected
+
+
+async def test_a_faulted_instance_decides_no_more_but_stays_protected(tmp_path: Path) -> None:
+    """Its take-profit fills in part, which ends the stop: the rest gets a pair, until a stop sells it."""
+    gateway = Gateway(tmp_path, BOTH)
+    await gateway.buy()
+    gateway.books.commit(gateway.book, core.faulted(gateway.book.row, "a test"), 1)
+    driver = Driver(
+        gateway.book, gateway.books, exchange=gateway.exchange, desk=gateway.desk,
+        runners=RunnerFactory(), clock=gateway.clock, tape_market=True, on_change=lambda: None,
+    )  # fmt: skip
+    living = asyncio.ensure_future(driver.run())
+    name = gateway.name_of(OrderKind.LIMIT_MAKER)
+    gateway.desk.hear(gateway.exchange.trade(name, 2 * SCALE, 120 * SCALE, 6_000))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert list(gateway.standing().values()) == [HELD - 2 * SCALE] * 2
+    driver.request_stop("flatten")
+    await asyncio.wait_for(living, 10)
+    assert (gateway.standing(), gateway.book.row.state) == ({}, InstanceState.STOPPED)
+    assert gateway.base_e8 < 1_000
 
 
 async def test_without_plain_stops_a_stop_limit_stands_and_is_helped_when_it_slips(
