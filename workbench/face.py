@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from workbench.backtest import single
+from workbench.backtest.detail_columns import detail_names
 from workbench.backtest.grids import Grid
 from workbench.backtest.market_model import AT_ONCE, MarketModel, OrderKind
 from workbench.backtest.results import BacktestResult, SweepResult
@@ -184,6 +185,7 @@ def sweep(
     trials: int = 100,
     search_seed: int = 0,
     search_metric: str = "total_return",
+    columns: str | Iterable[str] = (),
     **axes: Axis,
 ) -> Sweep:
     """Run every combination of the axes on a thread pool; one row of metrics for each.
@@ -192,12 +194,14 @@ def sweep(
     `resume` goes on with it after an interruption. `on` is a Dask client whose cluster runs them, with
     the same rows. `search` ("random", "lhs" or "optuna") tries `trials` combinations instead of all;
     every one of them stays in the result. `exits` are axes too: {"stop": ["1%", "2%"], "time_stop": 48};
-    `guards` and `fine` are as in `backtest`.
+    `guards` and `fine` are as in `backtest`. `columns` adds metrics that need a second run of each set:
+    "all", or some of bar_sharpe, adjusted_sharpe, capital_exposure, expectancy, expectancy_r, sqn.
     Raises UsageError for a bad axis or where no combination is valid, DataError for bad candles.
     """
     costs = Costs(fee_bps, slippage_bps, cash, filters, Guards.of(guards))
     _demand_strategy(strategy)
     series, grid = candles_of(candles, fine), Grid.of(strategy, axes, exits)
+    more = detail_names(columns)
     result: SweepResult
     if search is not None:
         from workbench.backtest.search import search_params
@@ -213,21 +217,33 @@ def sweep(
             metric=search_metric,
             costs=costs,
             progress=progress,
+            columns=more,
         )
     elif out is not None:
         from workbench.backtest.streaming import sweep_to
 
         result = sweep_to(
-            Path(out), series, grid, costs=costs, resume=resume, on=on, progress=progress
+            Path(out),
+            series,
+            grid,
+            costs=costs,
+            resume=resume,
+            on=on,
+            progress=progress,
+            columns=more,
         )
     elif resume:
         raise UsageError("resume=True needs out=, the file that an earlier sweep began")
     elif on is not None:
         from workbench.backtest.streaming import sweep_on
 
-        result = sweep_on(on, series, strategy, grid.all(), costs=costs, progress=progress)
+        result = sweep_on(
+            on, series, strategy, grid.all(), costs=costs, progress=progress, columns=more
+        )
     else:
-        result = sweep_params(series, strategy, grid.all(), costs=costs, progress=progress)
+        result = sweep_params(
+            series, strategy, grid.all(), costs=costs, progress=progress, columns=more
+        )
     return Sweep(**vars(result))
 
 

@@ -68,7 +68,7 @@ def test_a_sweep_on_a_cluster_has_the_bytes_of_the_one_at_home(
     assert (len(there), there.invalid_combinations) == (len(here), here.invalid_combinations)
 
 
-def test_exits_guards_and_finer_candles_go_along(client: Client) -> None:
+def test_exits_guards_finer_candles_and_columns_go_along(client: Client) -> None:
     fine = martingale(2_400, 22, interval="5m", sigma=0.02, substeps=20)
     records = fine.records
     hours = candles_of(
@@ -79,11 +79,13 @@ def test_exits_guards_and_finer_candles_go_along(client: Client) -> None:
     sweep = {
         "fast": (2, 3, 5), "slow": (7, 9), "signal": 3, "fine": fine, "progress": False,
         "exits": {"stop": ["1%", "2%"], "take_profit": ["1%", "3%"]}, "guards": {"trades_a_day": 2},
+        "columns": "all",
     }  # fmt: skip
     here, there = wb.sweep(hours, MACD, **sweep), wb.sweep(hours, MACD, **sweep, on=client)
     assert_frame_equal(there.frame, here.frame, check_exact=True)
     assert here.frame.height == 3 * 2 * 4
     assert here.frame["trades"].min() > 5
+    assert here.frame["sqn"].null_count() == 0
 
 
 def test_a_users_own_strategy_streams_from_a_cluster(client: Client, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ class Batch:
     params: np.ndarray
     costs: Costs
     all_history: bool = False
+    columns: tuple[str, ...] = ()  # of DETAIL_COLUMNS
 
 
 Work: TypeAlias = tuple[Candles, Batch]
@@ -45,6 +46,7 @@ def run_batch(candles: Candles, batch: Batch, *, threads: int | None = None) -> 
         costs=batch.costs,
         threads=threads,
         all_history=batch.all_history,
+        columns=batch.columns,
         data_sha256="",  # whoever made the batches has hashed the series once for all of them
     )
     return result.frame

@@ -45,6 +45,7 @@ class _Parcel:
     params: np.ndarray
     costs: Costs
     all_history: bool
+    columns: tuple[str, ...]
 
 
 def run_batches(
@@ -107,7 +108,9 @@ def _submit(
     candles, batch = work(number)
     spec = batch.spec
     strategy = (spec.name, spec.sha, spec.text)
-    parcel = _Parcel(strategy, engine_sha(), batch.params, batch.costs, batch.all_history)
+    parcel = _Parcel(
+        strategy, engine_sha(), batch.params, batch.costs, batch.all_history, batch.columns
+    )
     key = (candles.symbol, candles.timeframe, candles.first, len(candles.records))
     with _told_in_one_line():
         if key not in series:
@@ -132,7 +135,7 @@ def _run_parcel(candles: Candles, parcel: _Parcel) -> pl.DataFrame | None:
         )
     spec = strategies.rebuild(*parcel.strategy)
     own = _own(candles)
-    batch = Batch(spec, parcel.params.copy(), parcel.costs, parcel.all_history)
+    batch = Batch(spec, parcel.params.copy(), parcel.costs, parcel.all_history, parcel.columns)
     return run_batch(own, batch, threads=1)
 
 

@@ -28,6 +28,7 @@ import numpy as np
 
 import workbench.core
 from workbench.backtest.overlay import Overlay
+from workbench.core.account import FILL
 from workbench.core.intents import ERROR_EXITS, ERROR_LADDER
 from workbench.execution.exits import is_any
 from workbench.home import home
@@ -88,6 +89,7 @@ def run_{form}(
     return n_fills
 
 """
+CANDLES_A_FILL = 4  # room for the fills of most strategies; what has more is run once more
 FORMS = {
     "plain": "",
     "protected": "protected=True",
@@ -156,6 +158,15 @@ class Kernel:
             if form == had and (run.rows["error"][begin:end] == error).any():
                 return self.run(run, begin, end, wanted)
         return count
+
+    def run_whole(self, run: Run) -> np.ndarray:
+        """Run the one set of a run and return all its fills, however many they are."""
+        room = len(run.candles) // CANDLES_A_FILL + 1
+        while True:
+            fills = np.zeros(room, FILL)
+            room = self.run(replace(run, fills=fills), 0, 1)
+            if room <= len(fills):
+                return fills[:room]
 
 
 def kernel(spec: Spec) -> Kernel:

@@ -55,6 +55,7 @@ class SweepResult:
     notes: tuple[str, ...]
     path: Path | None = None
     streamed: int = 0
+    columns: tuple[str, ...] = ()  # those of DETAIL_COLUMNS that were asked for
 
     @classmethod
     def build(
@@ -65,6 +66,7 @@ class SweepResult:
         costs: Costs,
         params: np.ndarray,
         rows: np.ndarray,
+        more: dict[str, np.ndarray],
         invalid_combinations: int,
         data_sha256: str,
         seconds: float,
@@ -77,6 +79,7 @@ class SweepResult:
             {
                 **parameter_columns(spec, params),
                 **{name: rows[name] for name in rows.dtype.names or ()},
+                **more,
             }
         )
         failed = pl.col("error") != ERROR_NONE
@@ -88,7 +91,17 @@ class SweepResult:
         frame = frame.with_columns(
             pl.col("error").replace_strict(ERRORS, return_dtype=pl.String).alias("error")
         )
-        return cls(spec, candles, costs, frame, invalid_combinations, data_sha256, seconds, notes)
+        return cls(
+            spec,
+            candles,
+            costs,
+            frame,
+            invalid_combinations,
+            data_sha256,
+            seconds,
+            notes,
+            columns=tuple(more),
+        )
 
     def __len__(self) -> int:
         return self.streamed if self.rows is None else self.rows.height
@@ -109,8 +122,10 @@ class SweepResult:
 
     def top(self, count: int = 10, metric: str = "total_return") -> pl.DataFrame:
         """Return the rows with the highest value of a metric, those without one last."""
-        if metric not in METRIC_COLUMNS:
-            raise UsageError(f"unknown metric {metric!r}; known are {', '.join(METRIC_COLUMNS)}")
+        known = (*METRIC_COLUMNS, *self.columns)
+        if metric not in known:
+            mend = f"; for {metric} sweep with columns={metric!r}" * (metric in DETAIL_COLUMNS)
+            raise UsageError(f"unknown metric {metric!r}; known are {', '.join(known)}{mend}")
         return self.scan().sort(metric, descending=True, nulls_last=True).head(count).collect()
 
     def best(self, metric: str = "total_return") -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The metrics of one backtest, worked out from its equity curve and round trips.
 
 The compiled loop keeps the columns of a sweep online; engines that are not compiled come here for
-them (`score`). What a sweep has no columns for is described here for every engine (`details`).
+them (`score`). What a sweep shows on request alone is described here for every engine (`details`).
 """
 
 from __future__ import annotations
@@ -83,7 +83,14 @@ def score(
 
 
 def details(span: Span, cash: float, curve: np.ndarray, profits: np.ndarray) -> Metrics:
-    """Return the metrics that a sweep has no columns for, None where one cannot be computed."""
+    """Return the metrics that a sweep has columns for on request alone, None where one is undefined."""
+    out = described(span, cash, curve, profits)
+    found = {name: float(out[name]) for name in DETAIL_COLUMNS}
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+
+
+def described(span: Span, cash: float, curve: np.ndarray, profits: np.ndarray) -> np.void:
+    """Return the CURVE record of an equity curve and the profits of its closed round trips."""
     out = np.zeros(1, CURVE)
     curve_kernel()(
         cash,
@@ -94,5 +101,5 @@ def details(span: Span, cash: float, curve: np.ndarray, profits: np.ndarray) -> 
         (span.samples_a_year, span.bars_a_year),
         out,
     )
-    found = {name: float(out[name][0]) for name in DETAIL_COLUMNS}
-    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+    record: np.void = out[0]
+    return record

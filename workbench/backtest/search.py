@@ -23,7 +23,12 @@ import numpy as np
 
 from workbench.backtest.grids import Grid, valid_mask
 from workbench.backtest.progress import progress_bar
-from workbench.backtest.results import METRIC_COLUMNS, SweepResult, parameter_columns
+from workbench.backtest.results import (
+    DETAIL_COLUMNS,
+    METRIC_COLUMNS,
+    SweepResult,
+    parameter_columns,
+)
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.errors import UsageError
@@ -60,6 +65,7 @@ def search_params(
     metric: str = "total_return",
     costs: Costs | None = None,
     progress: bool = False,
+    columns: tuple[str, ...] = (),
 ) -> SweepResult:
     """Try `trials` combinations of a grid; the same seed tries the same ones.
 
@@ -68,17 +74,18 @@ def search_params(
     """
     if method not in METHODS:
         raise UsageError(f"unknown search {method!r}; use one of {', '.join(METHODS)}")
-    if metric not in METRIC_COLUMNS:
-        raise UsageError(f"unknown metric {metric!r}; known are {', '.join(METRIC_COLUMNS)}")
+    known = (*METRIC_COLUMNS, *columns)
+    if metric not in known:
+        raise UsageError(f"unknown metric {metric!r}; known are {', '.join(known)}")
     if not 1 <= trials <= MOST_TRIALS:
         raise UsageError(f"trials={trials} is out of range; it takes 1 to {MOST_TRIALS:,}")
     costs, began = costs or Costs(), time.perf_counter()
     if method == "optuna":
-        result = _optuna(candles, grid, trials, seed, metric, costs, progress)
+        result = _optuna(candles, grid, trials, seed, metric, costs, progress, columns)
     else:
         draw = _random if method == "random" else _latin_hypercube
         params = grid.take(draw(grid, trials, seed))
-        result = _sampled(candles, grid, params, metric, costs, progress)
+        result = _sampled(candles, grid, params, metric, costs, progress, columns)
     return replace(result, seconds=time.perf_counter() - began)
 
 
@@ -103,9 +110,12 @@ def _sampled(
     metric: str,
     costs: Costs,
     progress: bool,
+    columns: tuple[str, ...],
 ) -> SweepResult:
     ok = valid_mask(grid.spec, params)
-    result = sweep_params(candles, grid.spec, params, costs=costs, progress=progress)
+    result = sweep_params(
+        candles, grid.spec, params, costs=costs, progress=progress, columns=columns
+    )
     states = np.where(ok, "complete", "invalid").tolist()
     return _with_all_trials(result, params, ok, states, [int(one) for one in ok], metric)
 
@@ -118,6 +128,7 @@ def _optuna(
     metric: str,
     costs: Costs,
     progress: bool,
+    columns: tuple[str, ...],
 ) -> SweepResult:
     import optuna
 
@@ -154,7 +165,7 @@ def _optuna(
         raise UsageError(
             f"none of the {trials} trials was valid and ran to the end; allow more trials"
         )
-    result = sweep_params(candles, grid.spec, params[ok], costs=costs)
+    result = sweep_params(candles, grid.spec, params[ok], costs=costs, columns=columns)
     states, stages = [one.state for one in done], [one.stages for one in done]
     result = _with_all_trials(result, params, ok, states, stages, metric)
     return _with_values(result, [one.value for one in done])
@@ -170,9 +181,10 @@ def _run_stages(
         left = [i for i, one in enumerate(batch) if one.state == "complete"]
         if not left:
             return
-        values = sweep_params(_share(candles, share), grid.spec, params[left], costs=costs).frame[
-            metric
-        ]
+        columns = (metric,) if metric in DETAIL_COLUMNS else ()
+        values = sweep_params(
+            _share(candles, share), grid.spec, params[left], costs=costs, columns=columns
+        ).frame[metric]
         for i, value in zip(left, values, strict=True):
             one = batch[i]
             one.stages, one.value = stage, None if value is None else float(value)

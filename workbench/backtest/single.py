@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from workbench.backtest.kernels import kernel
@@ -19,17 +17,12 @@ from workbench.backtest.scorecard import Span, details
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, demand_window, trading_rules
 from workbench.backtest.sweep import run_of, warm_starts
-from workbench.core.account import FILL
 from workbench.core.costs import SCALE
 from workbench.core.intents import ERROR_NONE, ERROR_RANGE
 from workbench.errors import UsageError
 from workbench.execution.exits import ExitsForm, exits_of
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
-
-CANDLES_A_FILL = (
-    4  # room for the fills of most strategies; more are run once more with room for all
-)
 
 
 def backtest(
@@ -50,7 +43,6 @@ def backtest(
     record = spec.params(**params).reshape(1)
     rules, notes = trading_rules(candles, costs)
     levels = exits_of(exits)
-    fills = np.zeros(len(candles) // CANDLES_A_FILL + 1, FILL)
     curve = np.zeros(len(candles), EQUITY)
     warm = warm_starts(candles, spec, record)
     run = run_of(
@@ -60,18 +52,13 @@ def backtest(
         exits=levels,
         costs=costs,
         rules=rules,
-        fills=fills,
         equities=curve,
     )
-    count = kernel(spec).run(run, 0, 1)
-    if count > len(fills):
-        fills = np.zeros(count, FILL)
-        kernel(spec).run(replace(run, fills=fills), 0, 1)
+    fills = kernel(spec).run_whole(run)
     error = int(run.rows["error"][0])
     if error != ERROR_NONE:
         mend = "" if error == ERROR_RANGE else "; mend its decide"
         raise UsageError(f"{spec.name} wrote {ERRORS[error]}{mend}")
-    fills = fills[:count]
     trades = round_trips(
         fills,
         step=rules.step_e8 / SCALE if rules else 0.0,

@@ -49,6 +49,7 @@ def sweep_to(
     on: Client | None = None,
     progress: bool = False,
     rows_a_part: int | None = None,
+    columns: tuple[str, ...] = (),
 ) -> SweepResult:
     """Run a grid and stream its rows into a parquet file; memory does not grow with the grid.
 
@@ -58,12 +59,14 @@ def sweep_to(
     costs, began, spec = costs or Costs(), time.perf_counter(), grid.spec
     size = rows_a_part or part_rows(len(candles.records))
     valid, longest = _survey(grid)
-    probe = sweep_params(candles, spec, grid.take(np.array([longest])), costs=costs)
+    probe = sweep_params(
+        candles, spec, grid.take(np.array([longest])), costs=costs, columns=columns
+    )
     ends = list(spans(len(grid), size))
-    parts = Parts(out, _plan_of(grid, probe.data_sha256, costs, size), len(ends))
+    parts = Parts(out, _plan_of(grid, probe.data_sha256, costs, size, columns), len(ends))
 
     def work(number: int) -> Work:
-        return candles, Batch(spec, grid.part(*ends[number]), costs)
+        return candles, Batch(spec, grid.part(*ends[number]), costs, columns=columns)
 
     def keep(number: int, rows: pl.DataFrame | None) -> None:
         parts.put(number, probe.frame.clear() if rows is None else rows)
@@ -93,6 +96,7 @@ def sweep_on(
     *,
     costs: Costs | None = None,
     progress: bool = False,
+    columns: tuple[str, ...] = (),
 ) -> SweepResult:
     """Run parameter records on a cluster; the frame is that of `sweep_params`, bit for bit."""
     import polars as pl
@@ -103,14 +107,14 @@ def sweep_on(
         raise UsageError(f"none of the {len(params):,} combinations is valid; {spec.title}")
     chosen = np.ascontiguousarray(params[ok])
     longest = int(np.argmax(np.broadcast_to(spec.stable(chosen), (len(chosen),))))
-    probe = sweep_params(candles, spec, chosen[longest : longest + 1], costs=costs)
+    probe = sweep_params(candles, spec, chosen[longest : longest + 1], costs=costs, columns=columns)
     size = -(-len(chosen) // (cores * PARTS_A_CORE))
     ends = list(spans(len(chosen), min(size, part_rows(len(candles.records)))))
     frames: dict[int, pl.DataFrame] = {}
 
     def work(number: int) -> Work:
         begin, end = ends[number]
-        return candles, Batch(spec, chosen[begin:end], costs)
+        return candles, Batch(spec, chosen[begin:end], costs, columns=columns)
 
     def keep(number: int, rows: pl.DataFrame | None) -> None:
         assert rows is not None  # all of them are valid
@@ -158,10 +162,13 @@ def _survey(grid: Grid) -> tuple[int, int]:
     return valid, longest
 
 
-def _plan_of(grid: Grid, data_sha256: str, costs: Costs, rows_a_part: int) -> str:
+def _plan_of(
+    grid: Grid, data_sha256: str, costs: Costs, rows_a_part: int, columns: tuple[str, ...]
+) -> str:
     digest = hashlib.sha256()
     for name, values in grid.values.items():
         digest.update(f"{name} {len(values)}".encode() + values.tobytes())
-    for text in (kernel(grid.spec).key, data_sha256, repr(costs), str(rows_a_part)):
+    rest = (kernel(grid.spec).key, data_sha256, repr(costs), str(rows_a_part), *columns)
+    for text in rest:
         digest.update(text.encode())
     return digest.hexdigest()

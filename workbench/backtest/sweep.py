@@ -12,12 +12,14 @@ import time
 
 import numpy as np
 
+from workbench.backtest.detail_columns import detail_columns
 from workbench.backtest.event_form import EventForm, has_event_form
 from workbench.backtest.exits import parted
 from workbench.backtest.grids import valid_mask
 from workbench.backtest.kernels import Run, kernel
 from workbench.backtest.overlay import first_record, overlay_of
 from workbench.backtest.results import SweepResult
+from workbench.backtest.scorecard import Span
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import (
     Costs,
@@ -49,10 +51,12 @@ def sweep_params(
     threads: int | None = None,
     all_history: bool = False,
     data_sha256: str | None = None,
+    columns: tuple[str, ...] = (),
 ) -> SweepResult:
     """Run the given parameter records; those that are not `valid` are dropped and counted.
 
-    Each is fed as many candles before the window as make it stable, or all that there are. A caller
+    Each is fed as many candles before the window as make it stable, or all that there are. `columns`
+    are of DETAIL_COLUMNS, which cost a second run of each set by the plain kernel. A caller
     who knows `data_sha256` already hands it in: hashing a long series takes as long as hundreds of sets.
     """
     costs = costs or Costs()
@@ -68,7 +72,12 @@ def sweep_params(
     own, exits = parted(chosen, spec.params_dtype)
     run = run_of(candles, own, warm=warm, exits=exits, costs=costs, rules=rules)
     began = time.perf_counter()
-    _run(run, spec, costs, threads=threads or os.cpu_count() or 1, progress=progress)
+    threads = threads or os.cpu_count() or 1
+    _run(run, spec, costs, threads=threads, progress=progress)
+    more: dict[str, np.ndarray] = {}
+    if columns:
+        span = Span.of(candles)
+        more = detail_columns(run, spec, span, columns, threads=threads, progress=progress)
     if data_sha256 is None:
         begin = first_record(candles, exits, costs.guards, int(warm.min()))
         data_sha256 = candles.used_sha256(begin)
@@ -78,6 +87,7 @@ def sweep_params(
         costs=costs,
         params=chosen,
         rows=run.rows,
+        more=more,
         invalid_combinations=int(len(params) - len(chosen)),
         data_sha256=data_sha256,
         seconds=time.perf_counter() - began,

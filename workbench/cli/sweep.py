@@ -45,6 +45,9 @@ def sweep(
     metric: Annotated[
         str, typer.Option(help="What is ranked, and what optuna raises.")
     ] = "total_return",
+    columns: Annotated[
+        str, typer.Option(help="Metrics beside the usual: all, or e.g. sqn,expectancy,bar_sharpe.")
+    ] = "",
     top: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 10,
     as_json: options.AsJson = False,
 ) -> None:
@@ -69,6 +72,7 @@ def sweep(
             trials=trials,
             search_seed=seed,
             search_metric=metric,
+            columns=columns,
             **options.parse_grid(grid),  # type: ignore[arg-type]  # axes are named by the strategy
         )
     if search and out:
@@ -82,7 +86,7 @@ def sweep(
 
     names = [one.name for one in result.spec.parameters]
     names += [name for name in ranked.columns if name.startswith("exit_")]
-    figures = list(dict.fromkeys((*_SHOWN, metric)))
+    figures = list(dict.fromkeys((*_SHOWN, metric, *result.columns)))
     rows = [
         [str(row[n]) for n in names] + [shown(n, row[n]) for n in figures]
         for row in ranked.iter_rows(named=True)
