@@ -309,9 +309,8 @@ class EventInstance:
     def close(self, t: int) -> None:
         """Mark the account at the close of candle t, let the strategy decide, and act on what it asks."""
         row = t - self.candles.first
-        is_open = self.market.ledger.end_candle(self.name)
+        is_open = self._mark(t, row)
         self.held += is_open
-        self._mark(t, row)
         intent = self._intent
         asked = self._decider.feed(
             self._state, self.candles.records, t, self._positions, row, intent
@@ -337,16 +336,17 @@ class EventInstance:
         curve["target"] = self._targets
         return curve
 
-    def _mark(self, t: int, row: int) -> None:
-        """Mark the account at the close of candle t into the position that `decide` is to see."""
+    def _mark(self, t: int, row: int) -> bool:
+        """Mark the account into the position that `decide` is to see; return whether it is open."""
         positions = self._positions
-        self.market.ledger.mark(self.name, positions, row, self._closes[t])
+        is_open = self.market.ledger.close_candle(self.name, positions, row, self._closes[t])
         if self.exits.reason:
             positions["exit_reason"][row] = self.exits.reason
         if self.ladder is not None:
             positions["ladder_filled"][row] = self.ladder.filled
         if self.guards.is_on:
             self.guards.close(t, float(positions["equity"][row]))
+        return is_open
 
     def _lay(self, intent: np.ndarray, t: int) -> None:
         if self.ladder is not None and self.ladder.stays(intent):

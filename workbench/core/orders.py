@@ -78,6 +78,16 @@ def mark_position(position, account, close):
 
 
 @njit(nogil=True)
+def close_row(positions, row, accounts, close):
+    """Count a candle held and mark the account into one of many positions; return whether it is open."""
+    account = accounts[0]
+    if account.is_open != 0:
+        account.bars_held += 1
+    mark_position(positions[row], account, close)
+    return account.is_open != 0
+
+
+@njit(nogil=True)
 def mark_row(positions, row, accounts, close):
     """Mark an account (shape (1,)) into one of many positions."""
     mark_position(positions[row], accounts[0], close)

@@ -16,7 +16,7 @@ import numpy as np
 
 from workbench.core.account import ACCOUNT, book_buy, book_sell
 from workbench.core.costs import SCALE
-from workbench.core.orders import mark_row
+from workbench.core.orders import close_row, mark_row
 from workbench.core.records import POSITION, readable
 from workbench.errors import UsageError
 from workbench.market.instruments import Instrument, from_e8
@@ -153,13 +153,15 @@ class Ledger:
         self._booked.add((fill.symbol, fill.trade_id))
         return True
 
-    def end_candle(self, name: str) -> bool:
-        """Count one more candle held, where the instance has a position at this close; return that."""
+    def end_candle(self, name: str) -> None:
+        """Count one more candle held, where the instance has a position at this close."""
         book = self._of(name)
-        if not book["is_open"][0]:
-            return False
-        book["bars_held"] += 1
-        return True
+        if book["is_open"][0]:
+            book["bars_held"] += 1
+
+    def close_candle(self, name: str, positions: np.ndarray, row: int, close: float) -> bool:
+        """End a candle and mark the instance into one of many POSITION records; return if it is in."""
+        return bool(close_row(positions, row, self._of(name), close))
 
     def account(self, name: str) -> LedgerAccount:
         """Return what an instance owns now."""
@@ -177,16 +179,12 @@ class Ledger:
         """Return the ACCOUNT record itself (shape (1,)), for a ladder that reserves in it."""
         return self._of(name)
 
-    def mark(self, name: str, positions: np.ndarray, row: int, close: float) -> None:
-        """Write what an instance owns, marked at `close`, into one of many POSITION records."""
-        mark_row(positions, row, self._of(name), close)
-
     def position_bytes(
         self, name: str, close: float, *, exit_reason: int = 0, ladder_filled: int = 0
     ) -> bytes:
         """Return the POSITION record that `decide` sees, marked at `close`."""
         position = readable(np.zeros(1, POSITION))
-        self.mark(name, position, 0, close)
+        mark_row(position, 0, self._of(name), close)
         position["exit_reason"], position["ladder_filled"] = exit_reason, ladder_filled
         return position.tobytes()
 

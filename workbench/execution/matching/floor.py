@@ -172,10 +172,8 @@ class Floor:
 
     def sweep(self, account: str, symbol: str, want: Want, quote: Quote) -> Sweep:
         """Plan what an account would trade against; its own orders as its mode says."""
-        if want.mode is not SelfTrade.NONE:
-            own = self.open.get((account, symbol), {})
-            want = replace(want, own=own)
-        return plan(want, quote, self.books[symbol], self.instruments[symbol])
+        own = self.open.get((account, symbol), ()) if want.mode is not SelfTrade.NONE else ()
+        return plan(want, quote, self.books[symbol], self.instruments[symbol], own)
 
     def next_trade(self, symbol: str) -> int:
         """Return the next trade number of a symbol."""

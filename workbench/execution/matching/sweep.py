@@ -42,17 +42,13 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What a taker wants: lots or quote, down to a limit in ticks (0 for none).
-
-    `own` are the numbers of its account's orders that it must not trade with, as `mode` says.
-    """
+    """What a taker wants: lots or quote, down to a limit in ticks (0 for none)."""
 
     side: Side
     lots: int
     quote_e8: int = 0
     limit: int = 0
     mode: SelfTrade = SelfTrade.NONE
-    own: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +92,12 @@ def offers(quote: Quote, book: Book, taker: Side) -> Iterator[Match]:
         yield market
 
 
-def plan(want: Want, quote: Quote, book: Book, instrument: Instrument) -> Sweep:
+def plan(
+    want: Want, quote: Quote, book: Book, instrument: Instrument, own: Collection[int] = ()
+) -> Sweep:
     """Return the sweep of what a taker wants.
 
+    `own` are the numbers of its account's orders that it must not trade with, as `mode` says.
     A quantity beyond what is offered, or quote left that could buy another lot at the last price,
     shows as `wanted_lots` above `lots`.
     """
@@ -113,7 +112,7 @@ def plan(want: Want, quote: Quote, book: Book, instrument: Instrument) -> Sweep:
         lots = min(offer.lots, left)
         if lots <= 0:
             break
-        if offer.maker_id in want.own:
+        if offer.maker_id in own:
             matches.append(Match(offer.price_ticks, lots, offer.maker_id, prevented=True))
             if want.mode is SelfTrade.EXPIRE_MAKER:
                 continue
