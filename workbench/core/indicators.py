@@ -69,10 +69,24 @@ def rsi_value(gain, loss):
 @njit(nogil=True, forceinline=True)
 def ring_step(ring, value, count, period):
     """Put the `count`-th value into the ring and return the one it replaces, 0 while it fills."""
-    slot = (count - 1) % period
+    slot = np.uint64(count - 1) % np.uint64(period)  # no sign to be looked at
     leaving = ring[slot] if count > period else 0.0
     ring[slot] = value
     return leaving
+
+
+@njit(nogil=True, forceinline=True)
+def ring_back(ring, slot, back, period):
+    """Return the value that was put `back` places before `slot`, 1 to `period`; 0 where none was."""
+    place = slot - back if slot >= back else slot - back + period
+    return ring[np.uint64(place)]
+
+
+@njit(nogil=True, forceinline=True)
+def ring_put(ring, slot, value, period):
+    """Put a value into a slot and return the next one: a division less than `ring_step`, at every value."""
+    ring[np.uint64(slot)] = value
+    return slot + 1 if slot + 1 < period else 0
 
 
 @njit(nogil=True, forceinline=True)
@@ -84,6 +98,16 @@ def sum_step(total, rest, value):
     new = total + value
     part = new - total
     return new, rest + ((total - (new - part)) + (value - part))
+
+
+@njit(nogil=True, forceinline=True)
+def sum_less(total, rest, value):
+    """Return (total, rest) without a value that is one of those that the total holds, none negative.
+
+    Dekker (1971), Numerische Mathematik 18: what a subtraction from the larger number rounds off.
+    """
+    new = total - value
+    return new, rest + ((total - new) - value)
 
 
 @njit(nogil=True, forceinline=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from workbench.core.indicators import difference, ring_step, sum_step
+from workbench.core.indicators import difference, ring_back, ring_put, sum_less, sum_step
 from workbench.strategies.spec import Parameter, Spec
 
 LONGEST = 500
@@ -22,6 +22,7 @@ PARAMS = np.dtype([("fast", "<i8"), ("slow", "<i8")], align=True)
 STATE = np.dtype(
     [
         ("count", "<i8"),
+        ("slot", "<i8"),  # of the ring of closes, where the next one goes
         ("fast", "<f8"),
         ("fast_rest", "<f8"),
         ("slow", "<f8"),
@@ -47,14 +48,13 @@ def prepare(state, params):
 def decide(state, candle, position, params, intent):
     state.count += 1
     count, close = state.count, candle.close
-    from_fast = 0.0
-    if count > params.fast:
-        from_fast = state.closes[(count - 1 - params.fast) % params.slow]
-    from_slow = ring_step(state.closes, close, count, params.slow)
+    from_fast = ring_back(state.closes, state.slot, params.fast, params.slow)
+    from_slow = ring_back(state.closes, state.slot, params.slow, params.slow)
+    state.slot = ring_put(state.closes, state.slot, close, params.slow)
     state.fast, state.fast_rest = sum_step(state.fast, state.fast_rest, close)
-    state.fast, state.fast_rest = sum_step(state.fast, state.fast_rest, -from_fast)
+    state.fast, state.fast_rest = sum_less(state.fast, state.fast_rest, from_fast)
     state.slow, state.slow_rest = sum_step(state.slow, state.slow_rest, close)
-    state.slow, state.slow_rest = sum_step(state.slow, state.slow_rest, -from_slow)
+    state.slow, state.slow_rest = sum_less(state.slow, state.slow_rest, from_slow)
     if count < params.slow:
         return
     fast = (state.fast + state.fast_rest) / params.fast
