@@ -50,12 +50,14 @@ PARAMS = np.dtype(
 )
 STATE = np.dtype(
     [
-        ("count", "<i8"),
         ("phase", "<i8"),
         ("laid", "<i8"),
         ("revision", "<i8"),
         ("quote", "<f8"),
         ("scale", "<f8"),
+        ("stop", "<f8"),  # in quote, 0 for none or once the grid has ended
+        ("take_profit", "<f8"),
+        ("next_line", "<f8"),  # of a grid from cash: where the next rung is laid
         ("line", "<f8", (LADDER_SIZE + 1,)),
     ],
     align=True,
@@ -81,20 +83,22 @@ def prepare(state, params):
 
 
 @njit(nogil=True)
-def _begin(state, params, candle, position, intent):
-    state.scale = candle.close if params.unit == FIRST_CLOSE else 1.0
+def _begin(state, params, close, equity, intent):
+    state.scale = close if params.unit == FIRST_CLOSE else 1.0
+    state.stop, state.take_profit = params.stop * state.scale, params.take_profit * state.scale
+    state.next_line = state.line[0] * state.scale
     rungs = params.lines - 1
     state.quote = params.quote
     if params.quote == 0.0:
-        state.quote = position.equity * (1.0 - KEPT_FOR_FEES) / rungs
+        state.quote = equity * (1.0 - KEPT_FOR_FEES) / rungs
     if params.inventory == SPLIT:
         base = 0.0
         for i in range(rungs):
-            if state.line[i + 1] * state.scale > candle.close:
+            if state.line[i + 1] * state.scale > close:
                 base += state.quote / (state.line[i + 1] * state.scale)
-        if base > 0.0 and position.equity > 0.0:
-            wanted = base * candle.close / (1.0 - KEPT_FOR_FEES)
-            intent.target = min(1.0, wanted / position.equity)
+        if base > 0.0 and equity > 0.0:
+            wanted = base * close / (1.0 - KEPT_FOR_FEES)
+            intent.target = min(1.0, wanted / equity)
 
 
 @njit(nogil=True)
@@ -124,38 +128,48 @@ def _lay(state, params, rungs, sells, intent):
             rung.side, rung.price, rung.pair_price = 1, low, high
 
 
-@njit(nogil=True)
-def _reached(state, params, candle, position):
-    stop, take_profit = params.stop * state.scale, params.take_profit * state.scale
-    fell = stop > 0.0 and candle.low <= stop
-    rose = take_profit > 0.0 and candle.high >= take_profit
+@njit(nogil=True, forceinline=True)
+def _reached(state, candle, position):
+    fell = state.stop > 0.0 and candle.low <= state.stop
+    rose = state.take_profit > 0.0 and candle.high >= state.take_profit
     return fell or rose or position.exit_reason != 0
+
+
+@njit(nogil=True)
+def _end(state, params, intent):
+    state.phase = ENDED
+    state.stop = state.take_profit = 0.0
+    if state.laid > 0:
+        _lay(state, params, 0, 0, intent)
+    intent.target = 0.0
+
+
+@njit(nogil=True)
+def _follow(state, params, close, intent):
+    rungs = state.laid
+    while rungs < params.lines - 1 and state.line[rungs] * state.scale < close:
+        rungs += 1
+    _lay(state, params, rungs, 0, intent)
+    state.next_line = state.line[rungs] * state.scale if rungs < params.lines - 1 else np.inf
 
 
 @njit(nogil=True, forceinline=True)
 def decide(state, candle, position, params, intent):
-    state.count += 1
     close = candle.close
-    if state.count == 1:
-        _begin(state, params, candle, position, intent)
-    if state.phase != ENDED and _reached(state, params, candle, position):
-        state.phase = ENDED
-        if state.laid > 0:
-            _lay(state, params, 0, 0, intent)
-        intent.target = 0.0
-    elif state.phase != ENDED and params.inventory == CASH:
-        rungs = state.laid
-        while rungs < params.lines - 1 and state.line[rungs] * state.scale < close:
-            rungs += 1
-        if rungs > state.laid:
-            _lay(state, params, rungs, 0, intent)
-    elif state.phase == WAITING:
-        sells = _above(state, params, close)
-        if sells == 0 or position.quantity > 0.0:
-            state.phase = LAID
-            _lay(state, params, params.lines - 1, sells, intent)
-    kept = 0.0 if state.phase == ENDED else state.scale
-    intent.stop, intent.take_profit = params.stop * kept, params.take_profit * kept
+    if state.scale == 0.0:
+        _begin(state, params, close, position.equity, intent)
+    if state.phase != ENDED:
+        if _reached(state, candle, position):
+            _end(state, params, intent)
+        elif params.inventory == CASH:
+            if state.next_line < close:
+                _follow(state, params, close, intent)
+        elif state.phase == WAITING:
+            sells = _above(state, params, close)
+            if sells == 0 or position.quantity > 0.0:
+                state.phase = LAID
+                _lay(state, params, params.lines - 1, sells, intent)
+    intent.stop, intent.take_profit = state.stop, state.take_profit
     intent.revision = state.revision
 
 
