@@ -141,7 +141,7 @@ def sell_is_too_small(quantity_e8, close, min_qty_e8, min_notional_e8):
     return quantity_e8 <= 0 or quantity_e8 < min_qty_e8 or quantity_e8 * close < min_notional_e8
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def sell_is_refused(costs, price, lots):
     """Return whether the exchange refuses a market sale at this open as below its minimum notional."""
     if not costs.exact:
@@ -179,7 +179,7 @@ def open_account(account, costs):
     account.is_open = 0
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def fill_buy(account, costs, price, quote, quote_e8, fill):
     """Buy for an amount of quote at the worsened price; return whether anything was bought."""
     if costs.exact:
@@ -194,7 +194,7 @@ def fill_buy(account, costs, price, quote, quote_e8, fill):
     return True
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def fill_sell(account, costs, price, quantity, lots, fill):
     """Sell base at the worsened price; return whether the position is closed (dust may remain)."""
     if costs.exact:
@@ -225,7 +225,7 @@ def settle_lots_bought(account, costs, ticks, lots, fill):
     fill.side, fill.realised = 1, 0.0
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def settle_bought(account, costs, paid, quantity, quote, fill):
     """Book a buy of a quantity at a price, for that much quote (plain book)."""
     fee = quantity * costs.fee
@@ -249,7 +249,7 @@ def settle_lots_sold(account, costs, ticks, lots, fill):
     return _end_sale(account, account.base_e8 < costs.step_e8, fill)
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def settle_sold(account, costs, got, quantity, fill):
     """Book a sale of a quantity at a price; return whether the position is closed (plain book)."""
     value = quantity * got
@@ -263,7 +263,7 @@ def settle_sold(account, costs, got, quantity, fill):
     return _end_sale(account, closed, fill)
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _end_sale(account, closed, fill):
     fill.side = -1
     if closed:
@@ -296,7 +296,7 @@ def book_sell(account, value_e8, sold_e8, fee_e8):
     return realised
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _blend_entry(account, quote, kept):
     held = account.quantity
     account.entry_price = (account.entry_price * held + quote) / (held + kept)
@@ -306,7 +306,7 @@ def _blend_entry(account, quote, kept):
         account.bars_held = 0
 
 
-@njit(nogil=True)
+@njit(nogil=True, forceinline=True)
 def _realise(account, received, quantity):
     realised = received - account.entry_price * quantity
     account.realised += realised

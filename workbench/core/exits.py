@@ -34,6 +34,7 @@ from workbench.core.account import (
 )
 from workbench.core.costs import SCALE
 from workbench.core.indicators import wilder_weight
+from workbench.core.stack import nth_record
 
 NOTHING, SOLD, REFUSED = 0, 1, 2
 UNIT_NONE, UNIT_OFFSET, UNIT_PCT, UNIT_ATR = 0, 1, 2, 3
@@ -158,24 +159,17 @@ def enter(plan, exits, price, bought, held, range_):
 @njit(nogil=True, forceinline=True)
 def set_levels(plan, intent, costs):
     """Put in force what the overlay and the intent say; on the tick where the exchange wants it."""
+    fixed = intent.stop if intent.stop > 0.0 else plan.stop
     trail = plan.highest * plan.keep - plan.distance
-    plan.stop_now, plan.take_profit_now, plan.trails = levels_now(
-        plan.stop, plan.take_profit, trail, plan.highest, intent, costs
-    )
-
-
-@njit(nogil=True, forceinline=True)
-def levels_now(stop, take_profit, trail, highest, intent, costs):
-    """Return (stop, take-profit, whether that stop is the trailing one) of overlay and intent."""
-    fixed = intent.stop if intent.stop > 0.0 else stop
     if intent.trail > 0.0:
-        trail = highest - intent.trail
-    take_profit = intent.take_profit if intent.take_profit > 0.0 else take_profit
+        trail = plan.highest - intent.trail
+    take_profit = intent.take_profit if intent.take_profit > 0.0 else plan.take_profit
     stop = max(fixed, trail)
     if costs.exact:
         stop = floor_to_tick(stop, costs.tick_e8)
         take_profit = ceil_to_tick(take_profit, costs.tick_e8)
-    return stop, take_profit, trail > fixed * (1.0 + TIE)
+    plan.stop_now, plan.take_profit_now = stop, take_profit
+    plan.trails = trail > fixed * (1.0 + TIE)
 
 
 @njit(nogil=True)
@@ -240,14 +234,14 @@ def sell_out(plan, account, costs, reason, price, fill):
 def first_reached(stop, take_profit, touch, candle, fine, begin, end):
     """Return (reason, price, ambiguous) of what the candle reaches first; REASON_NONE for nothing.
 
-    `touch` lets a take-profit fill where it is only touched. `fine[begin:end]` are the candle's
-    finer ones, none where begin is end; the price of a stop is before slippage.
+    `touch` lets a take-profit fill where it is only touched. `fine` is the first of all finer candles;
+    those of the candle lie begin to end places after it. The price of a stop is before slippage.
     """
     reason, price, both = on_legs(stop, take_profit, touch, candle)
     if not both:
         return reason, price, 0
     for i in range(begin, end):
-        part = fine[i]
+        part = nth_record(fine, i)
         if part.volume > 0.0 and part.missing_before == 0:
             found, at, unclear = on_legs(stop, take_profit, touch, part)
             if found != REASON_NONE:

@@ -21,6 +21,8 @@ ASKS_LEVELS = 2
 ASKS_LADDER = 4
 CANNOT_BE = 8  # it cannot be executed; `intent_error` says why
 
+LARGEST = float(np.finfo(np.float64).max)  # compared with infinity, LLVM takes the bits apart
+
 ERROR_NONE = 0
 ERROR_TARGET = 1
 ERROR_EXITS = 2  # a form of the loop without exits met a level
@@ -47,8 +49,19 @@ REASONS = {
 def intent_error(intent):
     """Return ERROR_NONE, or why no loop can execute this intent."""
     target = intent.target
-    if not (np.isnan(target) or 0.0 <= target <= 1.0):
-        return ERROR_TARGET
+    error = ERROR_NONE if np.isnan(target) else target_error(target)
+    return error if error != ERROR_NONE else levels_error(intent)
+
+
+@njit(nogil=True, forceinline=True)
+def target_error(target):
+    """Return ERROR_NONE, or ERROR_TARGET for a target that is none."""
+    return ERROR_NONE if 0.0 <= target <= 1.0 else ERROR_TARGET
+
+
+@njit(nogil=True, forceinline=True)
+def levels_error(intent):
+    """Return ERROR_NONE, or ERROR_LEVEL where a level is none."""
     if not (level_is_fine(intent.stop) and level_is_fine(intent.take_profit)):
         return ERROR_LEVEL
     return ERROR_NONE if level_is_fine(intent.trail) else ERROR_LEVEL
@@ -57,7 +70,7 @@ def intent_error(intent):
 @njit(nogil=True, forceinline=True)
 def level_is_fine(level):
     """Return whether a level is 0 (none) or a positive number; NaN is not."""
-    return 0.0 <= level < np.inf
+    return 0.0 <= level <= LARGEST
 
 
 @njit(nogil=True, forceinline=True)

@@ -50,6 +50,7 @@ from workbench.core.exits import (
 from workbench.core.ladder import WAITING, order_side, rest, take_down, turn, withdraw
 from workbench.core.naming import named
 from workbench.core.orders import count_fill, tradable
+from workbench.core.stack import nth_record
 
 # Where on the path a price lies. At an open that reaches an exit the ladder is taken back, then a market
 # order that waits for it fills, then the exit sells what is left.
@@ -134,14 +135,15 @@ def make_ladder_walk(name, protected):
         if protected:
             if account.is_open and account.bars_held >= trip.plan.bars_now:
                 _leave(ladder, trip, account, costs, REASON_TIME, candle.open, t, fill, sheet)
-            meet(ladder, trip, account, costs, candle.open, AT_OPEN, t, fill, sheet)
+            if is_passed(ladder, trip.plan, candle.open):
+                meet(ladder, trip, account, costs, candle.open, AT_OPEN, t, fill, sheet)
         if ladder.waiting > 0:
             place_waiting(ladder, trip, account, costs, candle.open, t, fill, sheet)
         if not reach_as_far(fine, begin, end, candle):
             return follow(ladder, trip, account, costs, candle, t, fill, sheet)
         unclear = 0
         for i in range(begin, end):
-            part = fine[i]
+            part = nth_record(fine, i)
             if tradable(part):
                 if i > begin:
                     meet(ladder, trip, account, costs, part.open, AT_OPEN, t, fill, sheet)
@@ -154,10 +156,19 @@ def make_ladder_walk(name, protected):
         """Go from low to high to close; return 1 where something filled on more than one way, else 0."""
         legs, before = 0, trip.tally.fills
         for level in (candle.low, candle.high, candle.close):
-            meet(ladder, trip, account, costs, level, WITHIN, t, fill, sheet)
+            come_to(ladder, trip, account, costs, level, t, fill, sheet)
             legs += trip.tally.fills > before
             before = trip.tally.fills
         return 1 if legs > 1 else 0
+
+    @njit(nogil=True, forceinline=True)
+    @named(name)
+    def come_to(ladder, trip, account, costs, level, t, fill, sheet):
+        """Go on to a price of the candle's path; most of the way nothing is passed."""
+        if is_passed(ladder, trip.plan, level):
+            meet(ladder, trip, account, costs, level, WITHIN, t, fill, sheet)
+        else:
+            ladder.at = level
 
     @njit(nogil=True)
     @named(name)
@@ -211,6 +222,20 @@ def make_ladder_walk(name, protected):
 
 
 @njit(nogil=True, forceinline=True)
+def next_orders(ladder):
+    """Return the prices of the nearest buy and sale; while a rung waits, any candle may place it."""
+    return np.inf if ladder.waiting > 0 else ladder.nearest_buy, ladder.nearest_sell
+
+
+@njit(nogil=True, forceinline=True)
+def is_passed(ladder, plan, level):
+    """Return whether the nearest orders or the exits can act at a price, a touch included."""
+    if level <= ladder.nearest_buy or level >= ladder.nearest_sell:
+        return True
+    return level <= plan.stop_now or level >= plan.take_profit_now
+
+
+@njit(nogil=True, forceinline=True)
 def is_reached(ladder, candle):
     """Return whether this candle can fill a rung, a touch included."""
     return candle.low <= ladder.nearest_buy or candle.high >= ladder.nearest_sell
@@ -218,11 +243,15 @@ def is_reached(ladder, candle):
 
 @njit(nogil=True)
 def reach_as_far(fine, begin, end, candle):
-    """Return whether finer candles `fine[begin:end]`, where there are any, go to both ends of a candle."""
+    """Return whether the finer candles, where there are any, go to both ends of a candle.
+
+    `fine` is the first of all; those of the candle lie begin to end places after it.
+    """
     low, high = np.inf, -np.inf
     for i in range(begin, end):
-        if tradable(fine[i]):
-            low, high = min(low, fine[i].low), max(high, fine[i].high)
+        part = nth_record(fine, i)
+        if tradable(part):
+            low, high = min(low, part.low), max(high, part.high)
     return low <= candle.low and high >= candle.high
 
 

@@ -131,9 +131,25 @@ def size_order(order, account, costs, target, close):
 
 
 @njit(nogil=True)
-def fill_order(order, account, costs, price, fill):
+def take_open(order, account, costs, candle, t, fill, tally, sheet):
+    """Fill a waiting order at the open of candle t and note it; return the base that it bought or sold.
+
+    It is 0 where the exchange refuses the order, and below 0 for a sale.
+    """
+    held, order_side = account.quantity, order.side
+    order.side = 0
+    if not fill_order(order, order_side, account, costs, candle.open, fill):
+        tally.refused += 1
+        return 0.0
+    fill.index, fill.signal_index = t, order.signal_index
+    count_fill(tally, account, fill, sheet)
+    return account.quantity - held
+
+
+@njit(nogil=True, forceinline=True)
+def fill_order(order, side, account, costs, price, fill):
     """Fill a waiting order at the open; return False where the exchange refuses it."""
-    if order.side > 0:
+    if side > 0:
         return fill_buy(account, costs, price, order.quote, order.quote_e8, fill)
     if sell_is_refused(costs, price, order.lots):
         return False

@@ -33,7 +33,6 @@ from workbench.core.exits import (
     REFUSED,
     SOLD,
     enter,
-    levels_now,
     needs_range,
     set_levels,
     stand_down,
@@ -50,17 +49,24 @@ from workbench.core.intents import (
     ERROR_RUNGS,
     asks_for_exits,
     asks_for_ladder,
-    intent_error,
+    levels_error,
+    target_error,
 )
 from workbench.core.ladder import clear_ladder, ladder_error, lay
-from workbench.core.ladder_fills import Trip, is_reached, make_ladder_walk
+from workbench.core.ladder_fills import (
+    Trip,
+    is_passed,
+    is_reached,
+    make_ladder_walk,
+    next_orders,
+)
 from workbench.core.naming import named
 from workbench.core.orders import (
     TALLY,
     count_fill,
-    fill_order,
     show_account,
     size_order,
+    take_open,
     tradable,
 )
 from workbench.core.records import INTENT, POSITION
@@ -94,7 +100,8 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         state, position, intent = local_record(STATE), local_record(POSITION), local_record(INTENT)
         tally, plan = local_record(TALLY), local_record(PLAN)
         guards, all_ranges, volatility = overlay.guards[0], overlay.ranges, overlay.volatility
-        sheet, scales = first_record(fills), volatility.shape[0] > 0
+        offsets, scales = overlay.offsets, volatility.shape[0] > 0
+        fine, sheet = first_record(overlay.fine), first_record(fills)
         copy_record(state, prepared)
         open_account(account, costs)
         position.cash = costs.cash
@@ -103,26 +110,25 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         tally.last_exit = -1
         tally.room = fills.shape[0]
         last_target = 0.0
-        equity = cash = peak = last_sample = costs.cash
+        equity = cash = peak = trough = last_sample = costs.cash
         quantity = 0.0
         worst = 1.0
-        count = is_open = opened = revision = 0
+        count = is_open = opened = since = revision = 0
         total = squares = losses = 0.0
-        held = guarded = ambiguous = buys_today = 0
+        open_bars = guarded = ambiguous = buys_today = 0
         error = ERROR_NONE
         keep_equity = equities.shape[0] > 0
-        waits = moves = walks = False
-        buy_at, sell_at = -np.inf, np.inf
-        highest = stop = take_profit = keep = distance = stop_now = 0.0
-        take_profit_now = np.inf
+        waits = moves = trails = walks = False
+        was_stop = was_take_profit = was_trail = 0.0
+        down = buy_at = -np.inf  # a candle that stays between `down` and `up` reaches nothing
+        up = sell_at = np.inf
         due = NEVER
         ranges = -1
+        stand_down(plan)
         if ladders:
             clear_ladder(ladder)
-        if protected:
-            stand_down(plan)
-            if needs_range(exits):
-                ranges = np.searchsorted(overlay.periods, exits.atr_period)
+        if protected and needs_range(exits):
+            ranges = np.searchsorted(overlay.periods, exits.atr_period)
 
         for t in range(warm, candles.shape[0]):
             now = np.uint64(t)
@@ -130,62 +136,44 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
             close = candle.close
             if t >= first:
                 acts = waits
-                if protected:
-                    acts |= (candle.low <= stop_now) | (candle.high >= take_profit_now) | (t >= due)
-                if ladders:
-                    acts |= (candle.low <= buy_at) | (candle.high >= sell_at)
+                if protected or ladders:
+                    acts = waits or candle.low <= down or candle.high >= up or t >= due
                 if acts and tradable(candle):
+                    if is_open:
+                        open_bars += t - since
                     account.bars_held = t - opened if is_open else 0
-                    if protected and moves:
-                        plan.highest = highest
-                        set_levels(plan, intent, costs)
                     if ladders:
                         walks = ladder.waiting > 0 or is_reached(ladder, candle)
                         if protected and ladder.revision != 0:
                             walks = True  # before, exits have the path to themselves
-                        if walks:
-                            reach = all_ranges[ranges, t - 1] if ranges >= 0 and t > 0 else 0.0
-                            trip = Trip(tally, plan, exits, intent, reach)
+                        reach = all_ranges[ranges, t - 1] if ranges >= 0 and t > 0 else 0.0
+                        trip = Trip(tally, plan, exits, intent, reach)
+                        if walks and is_passed(ladder, plan, candle.open):
                             at_the_open(
                                 ladder, trip, order, account, costs, candle.open, t, fill, sheet
                             )
-                    if order.side != 0:
-                        before = account.quantity
-                        if fill_order(order, account, costs, candle.open, fill):
-                            fill.index, fill.signal_index = t, order.signal_index
-                            count_fill(tally, account, fill, sheet)
-                            if protected and fill.side > 0:
-                                buys_today += 1
-                                range_ = (
-                                    all_ranges[ranges, order.signal_index] if ranges >= 0 else 0.0
-                                )
-                                enter(
-                                    plan,
-                                    exits,
-                                    fill.price,
-                                    account.quantity - before,
-                                    before,
-                                    range_,
-                                )
-                                set_levels(plan, intent, costs)
-                            elif protected and account.is_open == 0:
-                                stand_down(plan)
-                        else:
-                            tally.refused += 1
-                        order.side = 0
+                    if waits:
                         waits = False
+                        held = account.quantity
+                        got = take_open(order, account, costs, candle, t, fill, tally, sheet)
+                        if protected and got > 0.0:
+                            buys_today += 1
+                            reach = all_ranges[ranges, order.signal_index] if ranges >= 0 else 0.0
+                            enter(plan, exits, fill.price, got, held, reach)
+                            set_levels(plan, intent, costs)
+                        elif protected and account.is_open == 0:
+                            stand_down(plan)
                     begin = end = 0
-                    if overlay.offsets.shape[0] > 0:
-                        begin, end = overlay.offsets[t], overlay.offsets[t + 1]
+                    if offsets.shape[0] > 0:
+                        begin, end = offsets[t], offsets[t + 1]
                     if ladders and walks:
                         ambiguous += in_the_candle(
-                            ladder, trip, account, costs, candle, overlay.fine, begin, end, t,
-                            fill, sheet,
-                        )  # fmt: skip
+                            ladder, trip, account, costs, candle, fine, begin, end, t, fill, sheet
+                        )
                         position.ladder_filled = ladder.filled
                     elif protected and within_reach(plan, candle, account.bars_held):
                         done, unclear = take_exit(
-                            plan, account, costs, candle, overlay.fine, begin, end, fill
+                            plan, account, costs, candle, fine, begin, end, fill
                         )
                         ambiguous += unclear
                         if done == SOLD:
@@ -196,23 +184,22 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                             tally.refused += 1
                     show_account(position, account)
                     cash, quantity, is_open = account.cash, account.quantity, account.is_open
-                    opened = t - account.bars_held
+                    opened, since = t - account.bars_held, t
                     if protected:
                         moves = is_open and plan.spent == 0
-                        highest, stop, take_profit = plan.highest, plan.stop, plan.take_profit
-                        keep, distance = plan.keep, plan.distance
-                        stop_now, take_profit_now = plan.stop_now, plan.take_profit_now
+                        trails = plan.keep != 0.0 or plan.distance != 0.0
                         due = opened + plan.bars_now
+                        down, up = plan.stop_now, plan.take_profit_now
                         position.exit_reason = plan.reason
                     if ladders:
-                        buy_at = np.inf if ladder.waiting > 0 else ladder.nearest_buy
-                        sell_at = ladder.nearest_sell
-                held += is_open
+                        buy_at, sell_at = next_orders(ladder)
+                        down, up = max(plan.stop_now, buy_at), min(plan.take_profit_now, sell_at)
                 equity = cash + quantity * close
                 if equity > peak:
-                    peak = equity
-                elif equity < worst * peak:
+                    peak, trough = equity, worst * equity
+                elif equity < trough:
                     worst = equity / peak
+                    trough = worst * peak
                 if samples[now]:
                     change = equity / last_sample - 1.0
                     last_sample = equity
@@ -228,10 +215,15 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
             intent.stop = intent.take_profit = intent.trail = 0.0
             intent.revision = intent.n_ladder = 0
             decide(state, candle, position, params, intent)
-            error = intent_error(intent)
+            target = intent.target
+            error = ERROR_NONE if np.isnan(target) else target_error(target)
+            changed = intent.stop != was_stop or intent.take_profit != was_take_profit
+            changed = changed or intent.trail != was_trail
+            if changed and error == ERROR_NONE:
+                error = levels_error(intent)
             if not protected and asks_for_exits(intent):
                 error = ERROR_EXITS
-            if ladders and t >= first and intent.revision != revision:
+            if ladders and intent.revision != revision and t >= first:
                 if ladder_error(intent):
                     error = ERROR_RUNGS
                 elif protected and holds_back(guards):
@@ -241,50 +233,55 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                 else:
                     lay(ladder, intent, account, t)
                     revision = ladder.revision
-                    buy_at = np.inf if ladder.waiting > 0 else ladder.nearest_buy
-                    sell_at = ladder.nearest_sell
+                    buy_at, sell_at = next_orders(ladder)
+                    down, up = max(plan.stop_now, buy_at), min(plan.take_profit_now, sell_at)
                     position.ladder_filled = ladder.filled
             elif not ladders and asks_for_ladder(intent):
                 error = ERROR_LADDER
             if error != ERROR_NONE:
                 break
             if protected and moves:
-                highest = max(highest, candle.high)
-                stop_now, take_profit_now, _ = levels_now(
-                    stop, take_profit, highest * keep - distance, highest, intent, costs
-                )
-            target = intent.target
-            if t >= first:
-                if keep_equity:
-                    equities[t - first].equity = equity
-                    equities[t - first].cash = cash
-                    equities[t - first].quantity = quantity
-                    equities[t - first].target = target
-                if target < last_target or target > last_target:  # false for NaN: no opinion
-                    last_target = target
-                    order.signal_index = t
-                    if protected and scales:
-                        if np.isnan(volatility[t]) and target > 0.0:
-                            error = ERROR_RANGE
-                            break
-                        target = sized(target, guards, volatility[t])
-                    if size_order(order, account, costs, target, close):
-                        tally.refused += 1
-                    if protected and order.side > 0:
-                        if ranges >= 0 and np.isnan(all_ranges[ranges, t]):
-                            error = ERROR_RANGE
-                            break
-                        since = t - tally.last_exit if tally.last_exit >= 0 else -1
-                        guard = buy_guard(
-                            guards, equity, last_sample, peak, buys_today, since,
-                            tally.losses_in_a_row,
-                        )  # fmt: skip
-                        if guard != GUARD_NONE:
-                            guarded += 1
-                            order.side = 0
-                    waits = order.side != 0
+                plan.highest = max(plan.highest, candle.high)
+                if changed or trails or intent.trail != 0.0:
+                    set_levels(plan, intent, costs)
+                    down, up = plan.stop_now, plan.take_profit_now
+                    if ladders:
+                        down, up = max(down, buy_at), min(up, sell_at)
+            if changed:
+                was_stop, was_take_profit = intent.stop, intent.take_profit
+                was_trail = intent.trail
+            if keep_equity and t >= first:
+                equities[t - first].equity = equity
+                equities[t - first].cash = cash
+                equities[t - first].quantity = quantity
+                equities[t - first].target = target
+            if t >= first and (target < last_target or target > last_target):
+                last_target = target
+                order.signal_index = t
+                if protected and scales:
+                    if np.isnan(volatility[t]) and target > 0.0:
+                        error = ERROR_RANGE
+                        break
+                    target = sized(target, guards, volatility[t])
+                if size_order(order, account, costs, target, close):
+                    tally.refused += 1
+                if protected and order.side > 0:
+                    if ranges >= 0 and np.isnan(all_ranges[ranges, t]):
+                        error = ERROR_RANGE
+                        break
+                    flat_for = t - tally.last_exit if tally.last_exit >= 0 else -1
+                    guard = buy_guard(
+                        guards, equity, last_sample, peak, buys_today, flat_for,
+                        tally.losses_in_a_row,
+                    )  # fmt: skip
+                    if guard != GUARD_NONE:
+                        guarded += 1
+                        order.side = 0
+                waits = order.side != 0
 
         bars = candles.shape[0] - first
+        if is_open:
+            open_bars += candles.shape[0] - since
         final = account.cash + account.quantity * candles[candles.shape[0] - 1].close
         row.error = error
         row.final_equity = final
@@ -299,7 +296,7 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         row.pending = 1 if order.side != 0 else 0
         row.win_rate = tally.wins / tally.trades if tally.trades > 0 else np.nan
         row.profit_factor = tally.gained / tally.lost if tally.lost > 0.0 else np.nan
-        row.exposure = held / bars
+        row.exposure = open_bars / bars
         row.fees = account.fees
         row.bars = bars
         row.refused = tally.refused + ladder.refused if ladders else tally.refused
