@@ -132,7 +132,8 @@ def _names(text: str) -> list[str]:
 
 
 def _line(one: Collected) -> str:
-    counted = f"{one.gaps} gap{'s' * (one.gaps > 1)} ({one.missing} candles missing)"
+    candles = f"{one.missing} candle{'s' * (one.missing > 1)} missing"
+    counted = f"{one.gaps} gap{'s' * (one.gaps > 1)} ({candles})"
     gaps = counted if one.gaps else "no gaps"
     revised = f", {one.revised} came again with other numbers" if one.revised else ""
     line = (

@@ -235,7 +235,7 @@ def _warnings(
             "gap",
             len(gaps),
             tuple(iso(gap.first_missing_ms) for gap in gaps[:_SHOWN]),
-            f"{len(gaps)} gap{'s' * (len(gaps) > 1)}, {bars} candles missing, "
+            f"{len(gaps)} gap{'s' * (len(gaps) > 1)}, {bars} candle{'s' * (bars > 1)} missing, "
             f"the first at {iso(gaps[0].first_missing_ms)}",
         )
     rules = [
