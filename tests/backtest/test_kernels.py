@@ -22,13 +22,13 @@ from workbench.strategies import load
 
 MACD = load("macd")
 SCRIPT = """
-import numpy as np
-from tests.candle_builders import martingale
-from workbench.backtest.single import backtest
+from tests.candle_builders import martingale, to_cents
+from workbench.backtest.sweep import sweep_params
 from workbench.backtest.setting import Costs
 from workbench.strategies import load
-run = backtest(martingale(300, 1), load("macd"), fast=3, slow=7, signal=3, costs=Costs())
-print(repr(run.metrics["final_equity"]))
+one, macd = to_cents(martingale(300, 1)), load("macd")
+params = macd.params(fast=3, slow=7, signal=3).reshape(1)
+print(repr(sweep_params(one, macd, params, costs=Costs(filters="exchange")).frame["final_equity"][0]))
 """
 
 
