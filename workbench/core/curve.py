@@ -76,10 +76,21 @@ def describe_trades(profits, out):
         if profit < 0.0:
             lost -= profit
             losses += 1.0
-    out.expectancy = profits.mean()
+    total, squares = sums_of(profits)
+    out.expectancy = total / n
     if losses > 0.0:
         out.expectancy_r = out.expectancy / (lost / losses)
-    out.sqn = sharpe_ratio(n, profits.sum(), (profits * profits).sum(), min(n, SQN_MOST_TRADES))
+    out.sqn = sharpe_ratio(n, total, squares, min(n, SQN_MOST_TRADES))
+
+
+@njit(nogil=True)
+def sums_of(values):
+    """Return the sum of values and of their squares; a loop compiles in a tenth of what `sum` takes."""
+    total = squares = 0.0
+    for value in values:
+        total += value
+        squares += value * value
+    return total, squares
 
 
 @njit(nogil=True)
@@ -105,12 +116,18 @@ def lo_sharpe(returns, samples_a_year):
     n = returns.shape[0]
     if n < MIN_SAMPLES_TO_CORRELATE:
         return np.nan
-    ratio = sharpe_ratio(n, returns.sum(), (returns * returns).sum(), 1.0)
+    total, squares = sums_of(returns)
+    ratio = sharpe_ratio(n, total, squares, 1.0)
     if math.isnan(ratio):
         return np.nan
-    centred = returns - returns.mean()
-    squares = (centred * centred).sum()
+    centred, mean = np.empty(n), total / n
+    for t in range(n):
+        centred[t] = returns[t] - mean
+    _, squares = sums_of(centred)
     correlations = np.empty(lags_for(n))
     for i in range(correlations.shape[0]):
-        correlations[i] = (centred[i + 1 :] * centred[: n - i - 1]).sum() / squares
+        lagged = 0.0
+        for t in range(n - i - 1):
+            lagged += centred[t + i + 1] * centred[t]
+        correlations[i] = lagged / squares
     return ratio * annualising_factor(samples_a_year, correlations)
