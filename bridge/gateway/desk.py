@@ -69,9 +69,15 @@ class OrderDesk:
         """Tell whether the fate of an order on that symbol is unknown."""
         return symbol in self._doubtful.values()
 
-    async def carry_out(self, book: Book, ticket: Ticket) -> Ticket:
-        """Send a market ticket that was just journaled; return it settled."""
-        (sent,) = await self._send(book, [ticket])
+    async def carry_out(
+        self, book: Book, ticket: Ticket, *, attempts: int = MOST_ATTEMPTS
+    ) -> Ticket:
+        """Send a market ticket that was just journaled; return it settled.
+
+        A sale that never arrived goes again, up to so many `attempts`; with fewer than usual it is
+        VOID then, for whoever has to free its base before it goes again.
+        """
+        (sent,) = await self._send(book, [ticket], attempts)
         return await self._settle(book, sent)
 
     async def rest(
@@ -347,7 +353,7 @@ class OrderDesk:
             gone = [_with(ticket, TicketStatus.VOID, why) for ticket in tickets]
             self._books.commit_tickets(book, gone, [], self._clock.wall_ms())
             return await self._resend(book, gone)
-        if tickets[0].rests:
+        if tickets[0].rests or attempts < MOST_ATTEMPTS:
             return [self._gone(book, ticket) for ticket in tickets]
         why = "never reached the exchange: entry given up, the strategy decides anew"
         return [self._void(book, tickets[0], why)]

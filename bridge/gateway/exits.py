@@ -7,7 +7,7 @@ fill and every decision `protect` compares what should stand with what does:
     nothing or another     cancel, read what it traded, place anew
 
 A stop that is refused because the price has passed it sells at market at once; so does one that nobody
-can place, or whose fate is unknown after 3 s, where all of the account's base is this position's: a stop
+can place, or whose fate is unknown for long, where all of the account's base is this position's: a stop
 that did land has then locked it, and the sale is refused. A sale cancels the exits first and sells what
 they have left. Nothing is protected beside a ladder, whose rungs have locked the base.
 """
@@ -41,7 +41,8 @@ from workbench.core.account import sell_is_too_small
 from workbench.execution.ledger import LedgerAccount
 from workbench.market.instruments import SCALE
 
-UNKNOWN_FOR = 3.0  # seconds that a stop's fate may be unknown
+UNKNOWN_FOR = 2.5  # seconds that a stop's fate may be unknown: what follows is done within 3 s
+MOST_LOST = 3  # sales in a row that may never arrive before the exits are placed again
 SLIPS_THROUGH = 2.0  # seconds that a triggered stop-limit may stay unfilled
 TRY_AGAIN = (
     5.0  # seconds before a position that is not protected is tried again, then twice as long
@@ -78,7 +79,7 @@ class LiveExits:
         self._book, self._books, self._desk = book, books, desk
         self._exchange, self._clock = exchange, clock
         self._refused_gain: _Leg | None = None  # the stop stands without it
-        self._failures = 0
+        self._failures = self._lost_sales = 0
         self._passed_at: float | None = None  # since when the price is below a stop-limit
 
     @property
@@ -123,16 +124,28 @@ class LiveExits:
         if abs(await self._base_at_exchange() - owned_e8) < one.step_e8:
             await self.protect()
         elif self._wanted() and not self._book.exits:
-            self._tell_unprotected("an order's fate is unknown since the restart")
+            self._tell_unprotected("the fate of an order is unknown")
 
     async def carry_out(self, ticket: Ticket) -> Ticket:
-        """Carry out a decision's market order; say so when a sale leaves its position bare for long."""
+        """Carry out a market order; a sale of unknown fate does not leave its position bare for long.
+
+        A stop that stands again meanwhile has locked the base, so that the sale cannot come late as well.
+        One that never arrived is sold anew, that stop taken back before.
+        """
         if ticket.side is Side.BUY or not self._wanted():
             return await self._desk.carry_out(self._book, ticket)
-        selling = asyncio.ensure_future(self._desk.carry_out(self._book, ticket))
+        selling = asyncio.ensure_future(self._desk.carry_out(self._book, ticket, attempts=1))
         if not await self._is_known_soon(selling):
-            self._tell_unprotected(f"the fate of its sale is unknown for {UNKNOWN_FOR:g} s")
-        return await selling
+            self._tell_unprotected("the fate of its sale is unknown")
+            await self.protect_before_search()
+        done = await selling
+        if ticket.reason == EXIT_STOP and self._stands(self._wanted()):
+            return done  # the stop that it stood in for stands
+        if done.status is TicketStatus.VOID and self._lost_sales < MOST_LOST:
+            self._lost_sales += 1
+            await self.sell(ticket.reason, most_e8=ticket.quantity_e8)
+        self._lost_sales = 0
+        return done
 
     async def clear(self) -> None:
         """Take all exits back, and book what they traded meanwhile."""
@@ -261,7 +274,7 @@ class LiveExits:
 
     async def _sell_while_unknown(self) -> None:
         """Sell the base that a stop of unknown fate has not locked, where it can only be this position's."""
-        self._tell_unprotected(f"the fate of its stop is unknown for {UNKNOWN_FOR:g} s")
+        self._tell_unprotected("the fate of its stop is unknown")
         foreign_e8 = await self._base_at_exchange() - self._account.base_e8
         if abs(foreign_e8) < self._book.instrument.step_e8:
             await self._sell_what_is_free(EXIT_STOP)
@@ -317,7 +330,7 @@ class LiveExits:
         ticket = core.sale(after, quantity_e8, reason)
         self._commit([after, ticket, ticket_event(ticket)])
         done = await self.carry_out(ticket)
-        if done.status in (TicketStatus.REFUSED, TicketStatus.VOID):
+        if done.status in (TicketStatus.REFUSED, TicketStatus.VOID) and self._wanted():
             self._tell_unprotected(f"the sale at market failed: {done.note}")
 
     def _give_up(self) -> None:

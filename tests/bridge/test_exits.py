@@ -239,6 +239,26 @@ async def test_a_signals_sale_takes_the_exits_back_and_sells_what_they_left(tmp_
         assert state is (TicketStatus.WRITTEN if left else TicketStatus.VOID)
 
 
+@pytest.mark.parametrize("losses", [1, 2, 9])
+async def test_a_sale_that_never_arrives_is_sold_anew_and_at_last_protected(
+    tmp_path: Path, losses: int
+) -> None:
+    """A new ticket each time, at most four; then the exits stand again."""
+    gateway = Gateway(tmp_path, "stop=10%")
+    await gateway.buy()
+    gateway.exchange.plan = ["", *["drop_before"] * losses]
+    await gateway.exits.sell("signal")
+    gateway.exchange.plan = []
+    await gateway.exits.protect()
+    sales = [one.status for one in gateway.book.tickets.values() if one.reason == "signal"][1:]
+    if losses < 4:
+        assert sales == [TicketStatus.VOID] * losses + [TicketStatus.DONE]
+        assert gateway.base_e8 < 1_000
+    else:
+        assert sales == [TicketStatus.VOID] * 4
+        assert set(gateway.standing()) == {("STOP_LOSS", 90.0)}
+
+
 async def test_an_entry_after_a_stop_that_was_quicker_is_spent(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, BOTH)
     await gateway.buy()
