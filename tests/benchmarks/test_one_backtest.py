@@ -36,7 +36,10 @@ def test_one_backtest_with_trades_and_equity_against_metrics_alone() -> None:
 
 
 def test_the_event_driven_backtest_costs_a_few_python_steps_a_candle() -> None:
-    candles, macd = to_cents(year_of_hours()), wb.strategies.load("macd")
+    candles = to_cents(year_of_hours())
+    macd, grid = wb.strategies.load("macd"), wb.strategies.load("grid")
+    chosen: dict[str, int] = {"fast": 12, "slow": 26, "signal": 9}
+    guarded = "stop=2%,take_profit=3%"
 
     def bare() -> float:
         """Touch each candle as plainly as Python can: read its record, add up what is in it."""
@@ -46,10 +49,17 @@ def test_the_event_driven_backtest_costs_a_few_python_steps_a_candle() -> None:
         return total
 
     rounds = alternated(
-        7, lambda: wb.backtest(candles, macd, engine="event", fast=12, slow=26, signal=9), bare
+        7,
+        lambda: wb.backtest(candles, macd, engine="event", **chosen),
+        bare,
+        lambda: wb.backtest(candles, macd, engine="event", exits=guarded, **chosen),
+        lambda: wb.backtest(candles, grid, engine="event"),
     )
-    own, loop = (median(column) / len(candles) * 1e6 for column in zip(*rounds, strict=True))
-    ratio = median(one / other for one, other in rounds)
+    own, loop, protected, ladder = (
+        median(column) / len(candles) * 1e6 for column in zip(*rounds, strict=True)
+    )
+    ratio = median(one / other for one, other, *_ in rounds)
     print(f"\nevent-driven backtest: {own:.1f} us a candle (goal {EVENT_GOAL:.0f}), a bare loop over the "
-          f"records {loop:.2f} us, ratio {ratio:.1f} ({machine()})")  # fmt: skip
+          f"records {loop:.2f} us, ratio {ratio:.1f}; with stop and target {protected:.1f} us, a grid "
+          f"{ladder:.1f} us ({machine()})")  # fmt: skip
     assert ratio <= PLAIN_LOOPS * (1 + SLACK)
