@@ -108,6 +108,40 @@ def test_a_ranking_is_what_counting_by_hand_gives(both: Study) -> None:
     assert set(sets["strategy"]) == {"macd", "sma_cross"}
 
 
+def test_benchmarks_are_cash_an_equal_basket_and_bitcoin(both: Study) -> None:
+    told = both.benchmarks()
+    assert told.select("interval", "window").rows() == [
+        ("1h", "early"), ("1h", "late"), ("4h", "early"), ("4h", "late")
+    ]  # fmt: skip
+    row = told.filter(interval="4h", window="late").row(0, named=True)
+    window, ends = Window.of(WINDOWS[1]), []
+    for symbol in SYMBOLS:  # the same 5,000 into each, held to the end
+        candles = wb.load(symbol, "4h", start=window.start_ms, end=window.end_ms).window
+        base = 5_000.0 / (candles["open"][1] * 1.0001) * 0.999
+        ends.append(base * candles["close"][-1])
+    assert row["basket"] == pytest.approx(sum(ends) / 10_000.0 - 1.0, rel=1e-12)
+    rows = both.frame.filter(interval="4h", window="late").to_dicts()
+    entered = [one["total_return"] for one in rows if one["trades"] or one["open_trade"]]
+    assert row["tests"] == len(rows) == 12
+    assert row["mean"] == pytest.approx(statistics.fmean(one["total_return"] for one in rows))
+    assert (row["cash"], row["beat_cash"]) == (0.0, sum(r > 0 for r in entered) / len(entered))
+    assert row["beat_basket"] == sum(r > row["basket"] for r in entered) / len(entered)
+    assert row["bitcoin"] is row["beat_bitcoin"] is None  # it is none of the study's symbols
+    assert both.summary()["benchmarks"] == told.to_dicts()
+    assert "Beside what asks no skill" in both._repr_html_()
+
+
+def test_bitcoin_is_a_benchmark_where_it_is_studied(both: Study) -> None:
+    frame = both.frame.with_columns(pl.col("symbol").replace("BBBUSDT", "BTCUSDT"))
+    told = Study.kept(both.plan, frame).benchmarks()
+    held = frame.filter(symbol="BTCUSDT", interval="1h", window="late")["holding"]
+    row = told.filter(interval="1h", window="late").row(0, named=True)
+    assert row["bitcoin"] == held[0] != row["basket"]
+    rows = frame.filter(interval="1h", window="late").to_dicts()
+    entered = [one["total_return"] for one in rows if one["trades"] or one["open_trade"]]
+    assert row["beat_bitcoin"] == sum(r > held[0] for r in entered) / len(entered)
+
+
 def test_a_pivot_holds_the_mean_of_every_pair(both: Study) -> None:
     table = both.pivot("symbol", "interval", "sharpe")
     assert table.columns == ["symbol", "1h", "4h"]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 KEYS = ("symbol", "interval", "window", "strategy", "params")
+BITCOIN = "BTCUSDT"
+MARKS = ("cash", "basket", "bitcoin")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +86,44 @@ class StudyResult:
             .collect()
         )
 
+    def benchmarks(self) -> pl.DataFrame:
+        """Return one row an interval and window: what the tests earned beside what asks no skill.
+
+        `cash` earns nothing; `basket` puts the same amount into every symbol of the study and holds it;
+        `bitcoin` holds BTCUSDT, null where the study is without it. The shares that beat each are, as in
+        a ranking, of the backtests that traded.
+        """
+        import polars as pl
+
+        spans, own = ["interval", "window"], pl.col("total_return")
+        entered = (pl.col("trades") > 0) | pl.col("open_trade")
+        of_bitcoin = pl.col("holding").filter(pl.col("symbol") == BITCOIN).first()
+        held = (
+            self.scan()
+            .group_by(*spans, "symbol", maintain_order=True)
+            .agg(pl.col("holding").first())
+        )
+        marks = held.group_by(spans, maintain_order=True).agg(
+            pl.lit(0.0).alias("cash"),
+            pl.col("holding").mean().alias("basket"),
+            of_bitcoin.alias("bitcoin"),
+        )
+        told = self.scan().join(marks, on=spans, how="left", maintain_order="left")
+        return (
+            told.group_by(spans, maintain_order=True)
+            .agg(
+                pl.len().alias("tests"),
+                own.mean().alias("mean"),
+                own.median().alias("median"),
+                *(pl.col(mark).first() for mark in MARKS),
+                *(
+                    beats(own, pl.col(mark)).filter(entered).mean().alias(f"beat_{mark}")
+                    for mark in MARKS
+                ),
+            )
+            .collect()
+        )
+
     def pivot(self, rows: str, columns: str, metric: str = "total_return") -> pl.DataFrame:
         """Return the mean of a metric for each value of `rows` (down) and of `columns` (across)."""
         exits = [name for name in self.scan().collect_schema() if name.startswith("exit_")]
@@ -122,6 +162,7 @@ class StudyResult:
             "seconds": round(self.seconds, 3),
             "out": str(self.path) if self.path else None,
             **{f"by_{key}": self.ranking(key).head(25).to_dicts() for key in KEYS},
+            "benchmarks": self.benchmarks().to_dicts(),
             "best": self.best(),
         }
 

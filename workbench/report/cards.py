@@ -104,6 +104,7 @@ def study_card(result: StudyResult) -> str:
         tiles(_study_tiles(result)),
         '<div class="wb-columns">',
         *(_ranking(result, key) for key in (*keys, "params")),
+        _benchmarks(result),
         "</div>",
         notes((caution,)),
     )
@@ -202,6 +203,20 @@ def _ranking(result: StudyResult, key: str) -> str:
     ]
     more = f", {ROWS} of {ranked.height:,}" if ranked.height > ROWS else ""
     return table(f"By {'parameters' if key == 'params' else key}{more}", head, body)
+
+
+def _benchmarks(result: StudyResult) -> str:
+    told = result.benchmarks()
+    head = ["interval", "window", "mean", "basket", "bitcoin", "beat basket", "beat cash"]
+    signed = ("mean", "basket", "bitcoin")
+    body = [
+        [row["interval"], row["window"]]
+        + [numbers.percent(row[name], sign=True) for name in signed]
+        + [numbers.percent(row[name]) for name in ("beat_basket", "beat_cash")]
+        for row in told.head(ROWS).iter_rows(named=True)
+    ]
+    more = f", {ROWS} of {told.height:,}" if told.height > ROWS else ""
+    return table(f"Beside what asks no skill{more}", head, body)
 
 
 def _places(column: pl.Series) -> np.ndarray:
