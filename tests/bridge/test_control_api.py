@@ -150,7 +150,10 @@ def test_a_stop_right_after_the_start_ends_the_instance(stage: Stage) -> None:
         ({"capital": 0}, "must be above 0"),
         ({"exits": "stop=120%"}, "takes less than 100%"),
         ({"exits": "stop=1%|2%"}, "one run takes one"),
-        ({"strategy": "grid", "params": {}, "exits": "stop=2%"}, "beside a ladder"),
+        (
+            {"strategy": "grid", "params": {}, "exits": "stop=2%", "capital": 2000},
+            "beside a ladder",
+        ),
     ],
 )
 def test_a_start_that_cannot_work_is_refused_in_one_line(
