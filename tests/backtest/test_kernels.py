@@ -32,8 +32,8 @@ print(repr(sweep_params(one, macd, params, costs=Costs(filters="exchange")).fram
 """
 
 
-def _number(tree: Path, home: Path) -> float:
-    env = {**os.environ, "PYTHONPATH": str(tree), "WORKBENCH_HOME": str(home)}
+def _number(tree: Path) -> float:
+    env = {**os.environ, "PYTHONPATH": str(tree)}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         cwd=tree,
@@ -47,16 +47,16 @@ def _number(tree: Path, home: Path) -> float:
 
 
 def test_editing_a_function_that_the_kernel_calls_gives_a_new_number(tmp_path: Path) -> None:
-    tree, home = tmp_path / "tree", tmp_path / "home"
+    tree = tmp_path / "tree"
     for part in ("workbench", "tests"):
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-    before = _number(tree, home)
-    assert _number(tree, home) == before  # from the cache
+    before = _number(tree)
+    assert _number(tree) == before  # from the cache
     leaf = tree / "workbench" / "core" / "money.py"
     text = leaf.read_text()
     assert "price * (1.0 + slippage_bps / BPS)" in text
     leaf.write_text(text.replace("price * (1.0 + slippage_bps / BPS)", "price * (1.5)"))
-    assert _number(tree, home) < before / 2
+    assert _number(tree) < before / 2
 
 
 def test_the_key_depends_on_the_processor_numba_compiles_for(
