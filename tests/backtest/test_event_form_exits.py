@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,6 +19,7 @@ from hypothesis import strategies as st
 from tests import naive_strategies
 from tests.backtest.naive_rows import demand_equal, row_of
 from tests.candle_builders import candles_of_bars, martingale
+from tests.conftest import ROOT
 from tests.naive_exits import Rules, tell
 from tests.protected_markets import market, rules, said
 from workbench.backtest import event_form, sweep
@@ -343,3 +348,30 @@ def test_exits_under_filters_or_guards_are_for_the_plain_kernel(
     for costs in (Costs(filters="exchange"), Costs(guards=Guards(volatility=0.5))):
         candles = replace(martingale(300, 1), symbol="BTCUSDT")
         assert sweep_params(candles, MACD, params, costs=costs).frame.height == 1
+
+
+ON_THIS_PROCESSOR = """
+from tests.backtest.test_event_form_exits import bits_with_exits
+print(bits_with_exits())
+"""
+
+
+def bits_with_exits() -> int:
+    """Return the hash of the rows of a small sweep with every kind of exit."""
+    params = joined(
+        MACD.grid({"fast": (2, 5), "slow": (7, 26), "signal": 9}), all_exits(EVERY_KIND)
+    )
+    frame = sweep_params(martingale(2_200, 8, substeps=4), MACD, params).frame
+    return int(frame.hash_rows(seed=1).sum())
+
+
+@pytest.mark.proof
+def test_a_processor_without_avx512_gives_the_same_bits_with_exits(tmp_path: Path) -> None:
+    older = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}  # "": not the host's either
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "WORKBENCH_HOME": str(tmp_path), **older}
+    done = subprocess.run(
+        [sys.executable, "-c", ON_THIS_PROCESSOR],
+        env=env, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == bits_with_exits()

@@ -49,6 +49,7 @@ from workbench.core.exits import (
     on_legs,
     stand_down,
 )
+from workbench.core.stack import first_record
 from workbench.core.vectors import (
     LANES,
     at,
@@ -350,7 +351,13 @@ def _look_closer(holding, sight, costs, fine, offsets, t):
     stop = higher(plan.stop, plan.highest * plan.keep - plan.distance)
     bar = Bar(at(sight.opens, t), at(sight.lows, t), at(sight.highs, t))
     reason, price, unclear = first_reached(
-        stop, plan.take_profit, costs.touch, bar, fine, offsets[t], offsets[t + 1]
+        stop,
+        plan.take_profit,
+        costs.touch,
+        bar,
+        first_record(fine),
+        offsets[t],
+        offsets[t + 1],
     )
     return _after_costs(reason, price, costs), unclear
 
