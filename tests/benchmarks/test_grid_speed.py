@@ -83,7 +83,7 @@ def test_a_grid_of_32_rungs_keeps_up_with_the_bare_macd_loop(year: Candles) -> N
             f"{name}: {median(found) / 1e9:.3f} G candles x sets a second and core, {ratio:.2f} x"
         )
         if "32" in name or "stop" in name:
-            assert ratio >= MUST_32, name
+            assert ratio >= MUST_32 * (1 - SLACK), name
 
 
 def test_a_rung_costs_nothing_while_it_only_rests() -> None:
