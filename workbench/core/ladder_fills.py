@@ -139,7 +139,7 @@ def make_ladder_walk(name, protected):
                 meet(ladder, trip, account, costs, candle.open, AT_OPEN, t, fill, sheet)
         if ladder.waiting > 0:
             place_waiting(ladder, trip, account, costs, candle.open, t, fill, sheet)
-        if not reach_as_far(fine, begin, end, candle):
+        if begin == end or not reach_as_far(fine, begin, end, candle):
             return follow(ladder, trip, account, costs, candle, t, fill, sheet)
         unclear = 0
         for i in range(begin, end):
@@ -150,7 +150,7 @@ def make_ladder_walk(name, protected):
                 unclear |= follow(ladder, trip, account, costs, part, t, fill, sheet)
         return unclear
 
-    @njit(nogil=True)
+    @njit(nogil=True, forceinline=True)
     @named(name)
     def follow(ladder, trip, account, costs, candle, t, fill, sheet):
         """Go from low to high to close; return 1 where something filled on more than one way, else 0."""
