@@ -26,15 +26,15 @@ from workbench.market.candles import Candles
 from workbench.strategies import load, own
 from workbench.strategies.spec import Axis
 
-BARS, ROUNDS, SLACK = 8_760, 9, 0.8
+BARS, ROUNDS, SLACK = 8_760, 5, 0.8
 EXITS = "stop=2%,take_profit=4%"
-GRIDS: dict[str, dict[str, Axis]] = {
-    "macd": {"fast": range(2, 22, 2), "slow": range(22, 82, 6), "signal": range(3, 15, 3)},
-    "sma_cross": {"fast": range(2, 22), "slow": range(22, 72, 2)},
-    "rsi": {"period": range(5, 25), "oversold": [20, 25, 30, 35, 40], "overbought": [60, 65, 70, 75]},
+GRIDS: dict[str, dict[str, Axis]] = {  # large, so that what a sweep costs once hardly counts
+    "macd": {"fast": range(2, 22, 2), "slow": range(22, 82, 3), "signal": range(3, 15)},
+    "sma_cross": {"fast": range(2, 22), "slow": range(22, 72)},
+    "rsi": {"period": range(5, 25), "oversold": range(20, 41), "overbought": [60, 65, 70, 75]},
     "grid": {
-        "lines": 33, "low": [0.75, 0.8, 0.85], "high": [1.15, 1.2, 1.25], "stop": [0.5, 0.6, 0.7],
-        "take_profit": [1.5, 1.55, 1.6, 1.65], "spacing": [0, 1],
+        "lines": 33, "low": [0.75, 0.775, 0.8, 0.825, 0.85], "high": [1.15, 1.175, 1.2, 1.225, 1.25],
+        "stop": [0.5, 0.6, 0.7], "take_profit": [1.5, 1.52, 1.54, 1.56, 1.58, 1.6], "spacing": [0, 1],
     },
 }  # fmt: skip
 GRIDS["user_macd"] = GRIDS["macd"]
