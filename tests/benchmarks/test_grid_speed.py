@@ -49,7 +49,7 @@ def work(candles: Candles, spec: Spec, params: np.ndarray) -> tuple[Callable[[],
 def bare_macd(candles: Candles) -> tuple[Callable[[], object], int]:
     """Return the yardstick's work over four parameter sets, and how many candles it is."""
     sets = np.array([(5, 26, 9), (5, 50, 9), (12, 26, 9), (12, 50, 9)])
-    opens, closes = (np.ascontiguousarray(candles.records[name]) for name in ("open", "close"))
+    opens, closes = (np.ascontiguousarray(candles.window[name]) for name in ("open", "close"))
     out = np.zeros((len(sets), 5))
     return lambda: plain_macd(opens, closes, sets, 0.001, 0.0001, out), len(sets) * len(candles)
 
