@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import naive, naive_strategies
+from tests.backtest.event_forms import demand_both_forms_equal
 from tests.backtest.naive_rows import demand_equal, row_of
 from tests.candle_builders import START_MS, martingale, to_cents
 from tests.conftest import ROOT
@@ -106,25 +107,6 @@ def test_macd_equals_the_naive_oracle_in_every_column(
         demand_equal(row, expected(candles, naive_targets("macd", cents, params), 0.001))
 
 
-def plain_and_event(
-    monkeypatch: pytest.MonkeyPatch, candles: Candles, name: str, grid: dict, costs: Costs
-) -> None:
-    """Demand that the event form and the plain kernel give the same frame to 1e-9."""
-    spec = load(name)
-    event = sweep_params(candles, spec, spec.grid(grid), costs=costs).frame
-    with monkeypatch.context() as patch:
-        patch.setattr(sweep, "has_event_form", lambda spec, costs: False)
-        plain = sweep_params(candles, spec, spec.grid(grid), costs=costs).frame
-    for one, other in zip(event, plain, strict=True):
-        assert one.is_null().equals(other.is_null()), one.name
-        if one.dtype.is_float():
-            assert one.drop_nulls().to_list() == pytest.approx(
-                other.drop_nulls().to_list(), rel=1e-9, abs=1e-12
-            ), one.name
-        else:
-            assert one.equals(other), one.name
-
-
 @pytest.mark.parametrize("name", sorted(GRIDS))
 @settings(max_examples=12, deadline=None)
 @given(
@@ -138,25 +120,23 @@ def test_where_a_tie_is_a_matter_of_rounding_the_plain_kernel_decides(
 ) -> None:  # fmt: skip
     candles = candles_in_cents(cents, first=first, thin=thin, gaps=gaps, interval=interval)
     costs = Costs(fee_bps=fee_bps, slippage_bps=slippage_bps)
-    with pytest.MonkeyPatch.context() as patch:
-        plain_and_event(patch, candles, name, GRIDS[name], costs)
+    demand_both_forms_equal(candles, name, load(name).grid(GRIDS[name]), costs)
 
 
 @pytest.mark.parametrize("name", sorted(GRIDS))
 @pytest.mark.parametrize("first", [0, 1_023, 1_024, 2_500])
-def test_blocks_and_warm_up_leave_no_seam(
-    monkeypatch: pytest.MonkeyPatch, name: str, first: int
-) -> None:
+def test_blocks_and_warm_up_leave_no_seam(name: str, first: int) -> None:
     walk = martingale(3_300, 6, substeps=4)
     candles = Candles("TESTUSDT", walk.timeframe, walk.records, first)
     grid = {"fast": (2, 3, 8, 12, 60), "slow": (26, 50, 130, 400), "signal": (1, 5, 9, 40)}
     axes = {p.name: grid[p.name] for p in load(name).parameters}
-    plain_and_event(monkeypatch, candles, name, axes, Costs())
+    demand_both_forms_equal(candles, name, load(name).grid(axes), Costs())
 
 
-def test_days_without_a_trade_are_samples_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_days_without_a_trade_are_samples_too() -> None:
     walk = martingale(2_500, 7, interval="1d", substeps=2)  # each candle is a sample: long fills
-    plain_and_event(monkeypatch, walk, "ema_cross", {"fast": (5, 50), "slow": (100, 300)}, Costs())
+    grid = EMA.grid({"fast": (5, 50), "slow": (100, 300)})
+    demand_both_forms_equal(walk, "ema_cross", grid, Costs())
 
 
 def test_a_trend_that_never_turns_is_one_open_trade() -> None:

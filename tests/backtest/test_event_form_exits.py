@@ -11,12 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import naive_strategies
+from tests.backtest.event_forms import demand_both_forms_equal
 from tests.backtest.naive_rows import demand_equal, row_of
 from tests.candle_builders import candles_of_bars, martingale
 from tests.conftest import ROOT
@@ -201,29 +201,6 @@ def test_a_trade_may_last_longer_than_a_block_of_candles(exits: str, sold_at: fl
     assert row["final_equity"] == pytest.approx(1_000 / 101 * sold_at, rel=1e-9)
 
 
-def equal_frames(event: pl.DataFrame, plain: pl.DataFrame) -> None:
-    """Demand the same to 1e-9, counts and what is undefined exactly."""
-    for one, other in zip(event, plain, strict=True):
-        assert one.is_null().equals(other.is_null()), one.name
-        if one.dtype.is_float():
-            assert one.drop_nulls().to_list() == pytest.approx(
-                other.drop_nulls().to_list(), rel=1e-9, abs=1e-12
-            ), one.name
-        else:
-            assert one.equals(other), one.name
-
-
-def event_and_plain(
-    candles: Candles, name: str, grid: dict[str, tuple[int, ...]], exits: np.ndarray, costs: Costs
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    spec = load(name)
-    params = joined(spec.grid(grid), exits)
-    event = sweep_params(candles, spec, params, costs=costs).frame
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "has_event_form", lambda spec, costs: False)
-        return event, sweep_params(candles, spec, params, costs=costs).frame
-
-
 SEEDS = st.integers(0, 1_000_000)
 GRIDS = {
     "macd": {"fast": (2, 3), "slow": (5, 12), "signal": (3, 9)},
@@ -239,7 +216,8 @@ def _equal_the_plain_kernel(
     fine = one.candles.fine if finer else None
     candles = replace(one.candles, first=first, fine=fine)
     exits = np.concatenate([exits_of(said(one)) for one in wanted])
-    equal_frames(*event_and_plain(candles, name, GRIDS[name], exits, costs))
+    params = joined(load(name).grid(GRIDS[name]), exits)
+    demand_both_forms_equal(candles, name, params, costs)
 
 
 some_costs = st.builds(
@@ -306,8 +284,8 @@ def test_blocks_and_warm_up_leave_no_seam_in_exits(first: int) -> None:
     walk = martingale(3_300, 6, substeps=4)
     walk.records["volume"][1_000:1_060] = walk.records["volume"][2_040:2_060] = 0.0
     candles = Candles("TESTUSDT", walk.timeframe, walk.records, first)
-    grid = {"fast": (2, 8), "slow": (26, 130), "signal": (1, 9)}
-    equal_frames(*event_and_plain(candles, "macd", grid, all_exits(EVERY_KIND), Costs()))
+    grid = MACD.grid({"fast": (2, 8), "slow": (26, 130), "signal": (1, 9)})
+    demand_both_forms_equal(candles, "macd", joined(grid, all_exits(EVERY_KIND)), Costs())
 
 
 def test_on_an_ordinary_market_no_row_with_exits_is_left_to_the_plain_kernel(
