@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import workbench as wb
 from tests.candle_builders import martingale, to_cents
 from workbench import face
+from workbench.backtest.results import DETAIL_COLUMNS
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
 from workbench.strategies.declared import RESERVED
@@ -267,7 +268,7 @@ def test_no_parameter_can_be_named_like_an_argument_or_a_column() -> None:
             for one in inspect.signature(call).parameters.values()
             if one.kind is not one.VAR_KEYWORD
         ]
-        assert set(keywords) <= taken, "add it to RESERVED of workbench/strategies/declared.py"
+        assert {*keywords, *DETAIL_COLUMNS} <= taken, "add it to RESERVED in strategies/declared.py"
     shipped = {p.name for n in wb.strategies.names() for p in wb.strategies.load(n).parameters}
     assert not shipped & taken
 

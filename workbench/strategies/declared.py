@@ -39,7 +39,8 @@ RESERVED = (
     "candles", "strategy", "engine", "orders", "latency_ms", "fee_bps", "maker_fee_bps", "slippage_bps",
     "volume_share", "rebalance_band", "cash", "filters", "exits", "guards", "fine", "progress", "on",
     "out", "resume", "search", "trials", "search_seed", "search_metric", "costs", "symbol", "interval",
-    "window", "params", "holding", "trial", "state", "stages", "value", "error",
+    "window", "params", "holding", "trial", "state", "stages", "value", "error", "columns", "bar_sharpe",
+    "adjusted_sharpe", "capital_exposure", "expectancy", "expectancy_r", "sqn",
 )  # fmt: skip
 
 
