@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
+from tests.conftest import ROOT
 from workbench.backtest import sweep
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
@@ -21,6 +27,17 @@ def demand_both_forms_equal(candles: Candles, name: str, params: np.ndarray, cos
         patch.setattr(sweep, "has_event_form", lambda spec, costs: False)
         plain = sweep_params(candles, spec, params, costs=costs).frame
     _demand_equal(event, plain)
+
+
+def without_avx512(code: str, home: Path) -> str:
+    """Return what Python code prints in a process that compiles for an older processor."""
+    older = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}  # "": not the host's either
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "WORKBENCH_HOME": str(home), **older}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _demand_equal(event: pl.DataFrame, plain: pl.DataFrame) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import naive, naive_strategies
-from tests.backtest.event_forms import demand_both_forms_equal
+from tests.backtest.event_forms import demand_both_forms_equal, without_avx512
 from tests.backtest.naive_rows import demand_equal, row_of
 from tests.candle_builders import START_MS, martingale, to_cents
-from tests.conftest import ROOT
 from workbench.backtest import event_form, sweep
 from workbench.backtest.kernels import Run
 from workbench.backtest.setting import Costs, Guards
@@ -224,12 +220,5 @@ def bits_of(name: str) -> int:
 
 
 def test_a_processor_without_avx512_gives_the_same_bits(tmp_path: Path) -> None:
-    older = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}  # "": not the host's either
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "WORKBENCH_HOME": str(tmp_path), **older}
-    done = subprocess.run(
-        [sys.executable, "-c", ON_THIS_PROCESSOR],
-        env=env, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told = [int(line) for line in done.stdout.split()]
+    told = [int(line) for line in without_avx512(ON_THIS_PROCESSOR, tmp_path).split()]
     assert told == [bits_of(name) for name in ("macd", "ema_cross", "sma_cross")]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -16,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import naive_strategies
-from tests.backtest.event_forms import demand_both_forms_equal
+from tests.backtest.event_forms import demand_both_forms_equal, without_avx512
 from tests.backtest.naive_rows import demand_equal, row_of
 from tests.candle_builders import candles_of_bars, martingale
-from tests.conftest import ROOT
 from tests.naive_exits import Rules, tell
 from tests.protected_markets import market, rules, said
 from workbench.backtest import event_form, sweep
@@ -345,11 +341,4 @@ def bits_with_exits() -> int:
 
 @pytest.mark.proof
 def test_a_processor_without_avx512_gives_the_same_bits_with_exits(tmp_path: Path) -> None:
-    older = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}  # "": not the host's either
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "WORKBENCH_HOME": str(tmp_path), **older}
-    done = subprocess.run(
-        [sys.executable, "-c", ON_THIS_PROCESSOR],
-        env=env, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) == bits_with_exits()
+    assert int(without_avx512(ON_THIS_PROCESSOR, tmp_path)) == bits_with_exits()
