@@ -260,6 +260,7 @@ def study(
     filters: Filters = "none",
     exits: ExitsForm = None,
     guards: GuardsForm = None,
+    columns: str | Iterable[str] = (),
     all_history: bool = False,
     title: str = "study",
     out: Path | str | None = None,
@@ -271,8 +272,9 @@ def study(
 
     A window is (start, end), or {"days": 365, "end": ...}; params are sets, or axes of a grid, and
     with several strategies a mapping from their names; every set runs with every combination of
-    `exits`. With `out` the rows stream to that parquet file, and `resume` goes on with it after an
-    interruption. Raises UsageError or DataError before any backtest runs where something does not fit.
+    `exits`. `columns` adds metrics as in `sweep`, to rank by too. With `out` the rows stream to that
+    parquet file, and `resume` goes on with it after an interruption, with the same columns. Raises
+    UsageError or DataError before any backtest runs where something does not fit.
     """
     plan = StudyPlan.of(
         symbols=symbols,
@@ -282,6 +284,7 @@ def study(
         params=params,
         costs=Costs(fee_bps, slippage_bps, cash, filters, Guards.of(guards)),
         exits=exits,
+        columns=columns,
         all_history=all_history,
         title=title,
     )

@@ -105,6 +105,7 @@ def test_a_study_on_a_cluster_has_the_bytes_of_the_one_at_home(
         "symbols": ["AAAUSDT", "BBBUSDT"], "intervals": ["1h", "4h"], "strategy": MACD,
         "windows": [("2025-01-10", None), ("2025-01-20", "2025-03-01")],
         "params": {"fast": (3, 5, 8), "slow": (10, 20), "signal": range(2, 8)}, "progress": False,
+        "columns": "sqn",
     }  # fmt: skip
     here, there = wb.study(**study), wb.study(**study, on=client)
     assert_frame_equal(there.frame, here.frame, check_exact=True)

@@ -29,12 +29,14 @@ ALL = "all"
 
 def detail_names(columns: str | Iterable[str]) -> tuple[str, ...]:
     """Return the columns asked for, in their order; "all" for every one, UsageError for an unknown one."""
+    if not isinstance(columns, Iterable):
+        raise UsageError(f'columns={columns!r} is no list of names; write columns = ["sqn"]')
     asked = columns.split(",") if isinstance(columns, str) else list(columns)
     wanted = {str(one).strip() for one in asked} - {""}
     unknown = wanted - {*DETAIL_COLUMNS, ALL}
     if unknown:
         raise UsageError(
-            f"columns: a sweep cannot add {sorted(unknown)[0]!r}; it can add {', '.join(DETAIL_COLUMNS)}, "
+            f"columns: a sweep or study cannot add {sorted(unknown)[0]!r}; it can add {', '.join(DETAIL_COLUMNS)}, "
             f"or {ALL!r} of them"
         )
     return tuple(name for name in DETAIL_COLUMNS if ALL in wanted or name in wanted)

@@ -2,7 +2,8 @@
 
 While it runs, `OUT.parts/` holds `plan.json` (what is being run, as a hash) and one parquet file a
 part, each written whole or not at all. At the end they are joined into OUT, in order, without ever
-being in memory together, and the folder goes. OUT carries the plan's hash too.
+being in memory together, and the folder goes. OUT carries the plan's hash too, and both name the
+columns that were asked for beside the usual ones.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PLAN_KEY = "workbench_plan"
+COLUMNS_KEY = "workbench_columns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,15 @@ class Parts:
     out: Path
     plan: str
     count: int
+    columns: tuple[str, ...] = ()  # those that were asked for beside the usual ones
 
     @contextmanager
     def writing(self, *, resume: bool) -> Iterator[list[int]]:
         """Hand out the numbers of the parts that are still to be put; join all of them at the end.
 
         With `resume` those that an earlier run finished are not among them; without, it begins anew.
-        Raises UsageError where parts of another run lie there and `resume` is asked for, or `out`
-        lies in no folder.
+        Raises UsageError where parts or rows of another run lie there and `resume` is asked for, or
+        `out` lies in no folder.
         """
         if not self.out.parent.is_dir():
             raise UsageError(
@@ -69,21 +72,25 @@ class Parts:
     def _begin(self, *, resume: bool) -> None:
         if not resume:
             self._clear()
-        elif self._note.exists() and self._planned() != self.plan:
-            raise UsageError(
-                f"{self.folder.name} holds parts of another run (other candles, code, parameters or "
-                "costs); run without --resume to begin anew, or name another --out"
-            )
+        elif self._note.exists():
+            self._refuse_another(f"{self.folder.name} holds parts", *self._noted())
+        elif self.out.exists():
+            self._refuse_another(f"{self.out.name} holds rows", *self._carried())
         self.folder.mkdir(exist_ok=True)
-        replace_text(self._note, json.dumps({"plan": self.plan}))
+        replace_text(self._note, json.dumps({"plan": self.plan, "columns": self._columns}))
+
+    def _refuse_another(self, what: str, plan: str, columns: str) -> None:
+        if plan == self.plan:
+            return
+        other = "other candles, code, parameters or costs"
+        if columns != self._columns:
+            other = f"with columns={columns!r}, this one asks for {self._columns!r}"
+        raise UsageError(
+            f"{what} of another run ({other}); run without --resume to begin anew, or name another --out"
+        )
 
     def _is_joined(self) -> bool:
-        import polars as pl
-
-        try:
-            return pl.read_parquet_metadata(self.out).get(PLAN_KEY) == self.plan
-        except (OSError, pl.exceptions.PolarsError):
-            return False
+        return self._carried()[0] == self.plan
 
     def _join(self) -> None:
         import polars as pl
@@ -91,7 +98,8 @@ class Parts:
         draft = self.out.with_name(self.out.name + ".writing")
         files = [self._file(number) for number in range(self.count)]
         try:
-            pl.scan_parquet(files).sink_parquet(draft, metadata={PLAN_KEY: self.plan})
+            told = {PLAN_KEY: self.plan, COLUMNS_KEY: self._columns}
+            pl.scan_parquet(files).sink_parquet(draft, metadata=told)
             draft.replace(self.out)
         except OSError as error:
             draft.unlink(missing_ok=True)
@@ -108,11 +116,27 @@ class Parts:
     def _note(self) -> Path:
         return self.folder / "plan.json"
 
-    def _planned(self) -> str:
+    @property
+    def _columns(self) -> str:
+        return ",".join(self.columns)
+
+    def _noted(self) -> tuple[str, str]:
+        """Return plan and columns of the parts that lie there; empty where the note is none."""
         try:
-            return str(json.loads(self._note.read_text(encoding="utf-8"))["plan"])
-        except (ValueError, KeyError):
-            return ""
+            note = json.loads(self._note.read_text(encoding="utf-8"))
+            return str(note["plan"]), str(note.get("columns", ""))
+        except (ValueError, KeyError, TypeError):
+            return "", self._columns
+
+    def _carried(self) -> tuple[str, str]:
+        """Return plan and columns of the finished file; empty where there is none of the workbench's."""
+        import polars as pl
+
+        try:
+            told = pl.read_parquet_metadata(self.out)
+        except (OSError, pl.exceptions.PolarsError):
+            told = {}
+        return told.get(PLAN_KEY, ""), told.get(COLUMNS_KEY, self._columns)
 
     def _file(self, number: int) -> Path:
         return self.folder / f"part-{number:06d}.parquet"

@@ -122,10 +122,7 @@ class SweepResult:
 
     def top(self, count: int = 10, metric: str = "total_return") -> pl.DataFrame:
         """Return the rows with the highest value of a metric, those without one last."""
-        known = (*METRIC_COLUMNS, *self.columns)
-        if metric not in known:
-            mend = f"; for {metric} sweep with columns={metric!r}" * (metric in DETAIL_COLUMNS)
-            raise UsageError(f"unknown metric {metric!r}; known are {', '.join(known)}{mend}")
+        demand_metric(metric, self.columns, "sweep")
         return self.scan().sort(metric, descending=True, nulls_last=True).head(count).collect()
 
     def best(self, metric: str = "total_return") -> dict[str, object]:
@@ -239,6 +236,14 @@ class BacktestResult:
     def __repr__(self) -> str:
         total = self.metrics["total_return"]
         return f"BacktestResult({self.title}: return {total:+.2%}, {self.metrics['trades']} trades)"
+
+
+def demand_metric(metric: str, columns: tuple[str, ...], run: str) -> None:
+    """Raise UsageError for a metric that no row of this run ("sweep", "study") has, columns asked for added."""
+    known = (*METRIC_COLUMNS, *columns)
+    if metric not in known:
+        mend = f"; for {metric} {run} with columns={metric!r}" * (metric in DETAIL_COLUMNS)
+        raise UsageError(f"unknown metric {metric!r}; known are {', '.join(known)}{mend}")
 
 
 _PERCENT = {"total_return", "cagr", "max_drawdown", "win_rate", "exposure", "capital_exposure"}

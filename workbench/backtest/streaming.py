@@ -63,7 +63,8 @@ def sweep_to(
         candles, spec, grid.take(np.array([longest])), costs=costs, columns=columns
     )
     ends = list(spans(len(grid), size))
-    parts = Parts(out, _plan_of(grid, probe.data_sha256, costs, size, columns), len(ends))
+    plan = _plan_of(grid, probe.data_sha256, costs, size, columns)
+    parts = Parts(out, plan, len(ends), columns)
 
     def work(number: int) -> Work:
         return candles, Batch(spec, grid.part(*ends[number]), costs, columns=columns)

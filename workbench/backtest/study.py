@@ -114,7 +114,7 @@ def run_study(
         _run(plan, jobs, range(len(jobs)), market, on, progress, frames.__setitem__, empty)
         result = StudyResult.kept(plan, pl.concat([frames[number] for number in range(len(jobs))]))
     else:
-        parts = Parts(out, key, len(jobs))
+        parts = Parts(out, key, len(jobs), plan.columns)
         with parts.writing(resume=resume) as left:
             _run(plan, jobs, left, market, on, progress, parts.put, empty)
         result = StudyResult.written(plan, out)
@@ -152,7 +152,7 @@ def _run(
         params = job.sets.params[job.begin : job.end]
         candles = market.window(job.symbol, job.interval, job.window)
         held[number] = float(holding_curve(candles, plan.costs)[-1] / plan.costs.cash - 1.0)
-        return candles, Batch(job.sets.spec, params, plan.costs, plan.all_history)
+        return candles, Batch(job.sets.spec, params, plan.costs, plan.all_history, plan.columns)
 
     total = sum(jobs[n].end - jobs[n].begin for n in numbers)
     with (
@@ -196,7 +196,9 @@ def _empty(plan: StudyPlan, market: _Market) -> pl.DataFrame:
     kinds: dict[str, pl.DataType] = {}
     first = plan.sets[0]
     candles = market.window(plan.symbols[0], plan.intervals[0], plan.windows[0])
-    metrics = sweep_params(candles, first.spec, first.params[:1], costs=plan.costs).frame
+    metrics = sweep_params(
+        candles, first.spec, first.params[:1], costs=plan.costs, columns=plan.columns
+    ).frame
     for sets in plan.sets:
         for one in sets.spec.parameters:
             kind = pl.Int64() if one.kind == "int" else pl.Float64()
@@ -212,7 +214,9 @@ def _key(plan: StudyPlan, market: _Market, rows_a_part: int) -> str:
 
     Raises DataError where a series or a window of one has too few candles.
     """
-    digest = hashlib.sha256(f"{plan.costs!r} {plan.all_history} {rows_a_part}".encode())
+    digest = hashlib.sha256(
+        f"{plan.costs!r} {plan.all_history} {rows_a_part} {plan.columns}".encode()
+    )
     for sets in plan.sets:
         digest.update(kernel(sets.spec).key.encode() + sets.params.tobytes())
     for window in plan.windows:

@@ -9,6 +9,7 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
+from workbench.backtest.detail_columns import detail_names
 from workbench.backtest.exits import joined
 from workbench.backtest.grids import Grid, valid_mask
 from workbench.backtest.setting import Costs
@@ -112,6 +113,7 @@ class StudyPlan:
     costs: Costs
     all_history: bool = False
     title: str = "study"
+    columns: tuple[str, ...] = ()  # of DETAIL_COLUMNS
 
     @classmethod
     def of(
@@ -126,6 +128,7 @@ class StudyPlan:
         exits: ExitsForm = None,
         all_history: bool = False,
         title: str = "study",
+        columns: str | Iterable[str] = (),
     ) -> StudyPlan:
         """Check what a caller asks for and return it as a plan; UsageError says what is wrong.
 
@@ -145,6 +148,7 @@ class StudyPlan:
             costs=costs or Costs(),
             all_history=all_history,
             title=title,
+            columns=detail_names(columns),
         )
         names = [window.name for window in plan.windows]
         for kind, values in (("window", names), ("strategy", [one.name for one in specs])):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.backtest.results import METRIC_COLUMNS
+from workbench.backtest.results import demand_metric
 from workbench.backtest.setting import beats
 from workbench.backtest.study_plan import StudyPlan
 from workbench.errors import UsageError
@@ -42,7 +42,7 @@ class StudyResult:
 
     @property
     def frame(self) -> pl.DataFrame:
-        """Return one row a backtest: its five keys, its parameters, its metrics, and holding."""
+        """Return one row a backtest: five keys, parameters, metrics, columns asked for, and holding."""
         return self.scan().collect()
 
     def scan(self) -> pl.LazyFrame:
@@ -66,7 +66,7 @@ class StudyResult:
         import polars as pl
 
         _demand(key, KEYS, "key")
-        _demand(metric, METRIC_COLUMNS, "metric")
+        demand_metric(metric, self.plan.columns, "study")
         keys = ["strategy", "params"] if key == "params" else [key]
         value, entered = pl.col(metric), (pl.col("trades") > 0) | pl.col("open_trade")
         beat = beats(pl.col("total_return"), pl.col("holding")).filter(entered)
@@ -130,7 +130,7 @@ class StudyResult:
         names = (*KEYS, *self._parameters(), *exits)
         _demand(rows, names, "key")
         _demand(columns, names, "key")
-        _demand(metric, METRIC_COLUMNS, "metric")
+        demand_metric(metric, self.plan.columns, "study")
         if rows == columns:
             raise UsageError(f"rows and columns are both {rows!r}; choose two keys")
         import polars as pl
@@ -140,7 +140,7 @@ class StudyResult:
 
     def best(self, metric: str = "total_return") -> dict[str, object]:
         """Return the row with the highest value of a metric; UsageError where none has one."""
-        _demand(metric, METRIC_COLUMNS, "metric")
+        demand_metric(metric, self.plan.columns, "study")
         top = self.top(1, metric).drop_nulls(metric)
         if not top.height:
             raise UsageError(f"no backtest has a {metric}; choose another metric")
@@ -148,12 +148,12 @@ class StudyResult:
 
     def top(self, count: int = 10, metric: str = "total_return") -> pl.DataFrame:
         """Return the rows with the highest value of a metric, the parameters as text alone."""
-        _demand(metric, METRIC_COLUMNS, "metric")
+        demand_metric(metric, self.plan.columns, "study")
         ranked = self.scan().sort(metric, descending=True, nulls_last=True).head(count)
         return ranked.drop(self._parameters()).collect()
 
-    def summary(self) -> dict[str, object]:
-        """Return what `workbench study --json` prints."""
+    def summary(self, metric: str = "total_return") -> dict[str, object]:
+        """Return what `workbench study --json` prints, ranked by a metric."""
         return {
             "title": self.plan.title,
             "tests": len(self),
@@ -161,9 +161,9 @@ class StudyResult:
             "sources": list(self.sources),
             "seconds": round(self.seconds, 3),
             "out": str(self.path) if self.path else None,
-            **{f"by_{key}": self.ranking(key).head(25).to_dicts() for key in KEYS},
+            **{f"by_{key}": self.ranking(key, metric).head(25).to_dicts() for key in KEYS},
             "benchmarks": self.benchmarks().to_dicts(),
-            "best": self.best(),
+            "best": self.best(metric),
         }
 
     @property

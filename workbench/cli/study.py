@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TOP = {
     "title", "symbols", "intervals", "windows", "strategies", "costs", "all_history", "exits", "guards",
+    "columns",
 }  # fmt: skip
 _STRATEGY = {"name", "sets", "grid"}
 _COSTS = {"fee_bps", "slippage_bps", "cash", "filters"}
@@ -29,22 +30,34 @@ def study(
     by: Annotated[
         str, typer.Option(help="Rank by symbol, interval, window, strategy or params.")
     ] = "params",
+    metric: Annotated[
+        str, typer.Option(help="What is averaged and ranked, one of the columns too.")
+    ] = "total_return",
+    columns: Annotated[
+        str, typer.Option(help="Metrics beside the usual, instead of the file's: all, or e.g. sqn.")
+    ] = "",
     top: Annotated[int, typer.Option(help="Rows to show.", min=1)] = 10,
     as_json: options.AsJson = False,
 ) -> None:
     """Run a study: one row a backtest, ranked; --out keeps the rows, --resume goes on with them."""
     import workbench as wb
+    from workbench.backtest.detail_columns import detail_names
+    from workbench.backtest.results import demand_metric
     from workbench.backtest.study_result import KEYS
 
     if by not in KEYS:
         raise UsageError(f"--by {by!r} is no key; rank by one of {', '.join(KEYS)}")
     settings = read_study(file)
+    if columns:
+        settings["columns"] = columns
+    more = detail_names(cast("list[str]", settings["columns"]))
+    demand_metric(metric, more, "study")  # before anything runs
     with options.resumable(out, resume=resume):
         result = wb.study(**settings, out=out, resume=resume, progress=sys.stderr.isatty())  # type: ignore[arg-type]
     if as_json:
-        typer.echo(json.dumps(result.summary()))
+        typer.echo(json.dumps(result.summary(metric)))
         return
-    _print(result, by, top)
+    _print(result, by, metric, top)
 
 
 def read_study(file: Path) -> dict[str, object]:
@@ -73,6 +86,7 @@ def read_study(file: Path) -> dict[str, object]:
         "exits": tree.get("exits"),
         "guards": tree.get("guards"),
         "title": tree.get("title", file.stem),
+        "columns": tree.get("columns", ()),
         **costs,
     }
 
@@ -92,18 +106,18 @@ def _axis(name: str, axis: object) -> object:
     return options.parse_grid(f"{name}={axis}")[name] if isinstance(axis, str) else axis
 
 
-def _print(result: Study, by: str, top: int) -> None:
+def _print(result: Study, by: str, metric: str, top: int) -> None:
     from workbench.backtest.results import shown
     from workbench.cli.tables import print_rows
 
-    ranked = result.ranking(by)
+    ranked = result.ranking(by, metric)
     keys = [name for name in ("strategy", "params", by) if name in ranked.columns]
     keys = list(dict.fromkeys(keys))
     figures = [name for name in ranked.columns if name not in (*keys, "tests")]
     rows = [
         [str(row[k]) for k in keys]
         + [f"{row['tests']:,}"]
-        + [shown("total_return" if n in _SIGNED else "win_rate", row[n]) for n in figures]
+        + [shown(_KINDS.get(n, metric), row[n]) for n in figures]
         for row in ranked.head(top).iter_rows(named=True)
     ]
     caution = f"the best of {len(result):,} tries is high by luck alone: read means, not peaks"
@@ -116,4 +130,4 @@ def _print(result: Study, by: str, top: int) -> None:
     )
 
 
-_SIGNED = {"mean", "median", "lowest", "highest", "holding"}
+_KINDS = {"earned": "win_rate", "beat_holding": "win_rate", "holding": "total_return"}
