@@ -40,8 +40,8 @@ class Admin:
     async def advance(self, request: web.Request) -> web.Response:
         """Play one symbol, or all, to the close and stand at the next open; step pace only.
 
-        With "until": "fill" it stops before that where a resting order filled, for its owner to act; the
-        answer's `opened` says where it stopped, `fills` how many there have been.
+        With "until": "fill" it stops before that at each price where a resting order fills, the nearest
+        first, for its owner to act; the answer's `opened` says where it stopped, `fills` how many there have been.
         """
         body = await self._body(request)
         if self._exchange.venue.settings.pace is not Pace.STEP:

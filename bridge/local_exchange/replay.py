@@ -12,9 +12,11 @@ the market stands at each stop on the way, so that a stop sells at its own price
 Over a gap between two candles, and between recorded trades, nothing was passed.
 
 An owner of resting orders may have to act between two prints, before anybody hears of a closed candle.
-So a candle can be played in two halves: `lead` lets what rests meet one print after the other, untold;
-when it has met the close, `tell` publishes the candle and quotes the next open. What rests meets that
-open with the next `lead` or `play`, after the decision that the closed candle has led to.
+So a candle can be played in two halves: `lead` goes on to the first price on the way at which something
+that rests trades, the nearest order first, and the market stands there, untold; when the close was met,
+`tell` publishes the candle and quotes the next open. What rests meets that open with the next `lead` or
+`play`, after the decision that the closed candle has led to. Over a gap orders still trade at their own
+prices, the nearest first, and a stop at the open.
 """
 
 from __future__ import annotations
@@ -52,9 +54,10 @@ class Replay:
         self.candle = first_candle  # the candle that the last print belongs to
         self.halted = False
         self.met = self.played  # prints that resting orders have met: told ones, or ahead of them
+        self._way_e8: int | None = None  # how far the price has come to the print that is met next
         self._engine = engine
         self._slippage_bps = slippage_bps
-        self.last: Print  # the print that the market stands at
+        self.last: Print  # the print, or the price on the way to it, that the market stands at
         self.now_ms: int  # market time: that of the last print
         self.play()
 
@@ -75,7 +78,9 @@ class Replay:
 
     def play(self) -> Played:
         """Make the next print; LookupError at the end of the tape."""
-        reports = self.lead() if self.met < self.played else ()  # an open that was only quoted
+        reports: tuple[Report, ...] = ()  # of an open that was only quoted, or a print being led to
+        if self.met < self.played or self._way_e8 is not None:
+            reports = self._meet(self.tape.print_at(self.met))
         told = self._told()
         if self.met < self.played:
             reports += self._meet(told.printed)
@@ -87,8 +92,15 @@ class Replay:
         return self.met < self.tape.first[self.candle + 1]
 
     def lead(self) -> tuple[Report, ...]:
-        """Let resting orders meet the next print of this candle, before anybody is told of it."""
-        return self._meet(self.tape.print_at(self.met))
+        """Go on to the next price of this candle at which something trades, or to the next print."""
+        printed = self.tape.print_at(self.met)
+        while self.tape.is_path:
+            reports = self._halt(printed)
+            if reports is None:
+                break
+            if reports:
+                return reports
+        return self._meet(printed)
 
     def tell(self) -> list[Played]:
         """Make the prints that were met ahead, and quote the next open, which nothing meets yet."""
@@ -101,19 +113,45 @@ class Replay:
         self._engine.quote_at(self.tape.symbol, price_e8, *self._quote(price_e8))
         return told
 
+    def _halt(self, printed: Print) -> tuple[Report, ...] | None:
+        """Come past the first order or stop on the way to a print, and stand there; None for none."""
+        symbol, now_ms = self.tape.symbol, printed.time_ms
+        after_e8, last_e8 = printed.price_e8, int(self.tape.price_e8[self.met - 1])
+        falls = after_e8 < last_e8
+        before_e8 = last_e8 if self._way_e8 is None else self._way_e8
+        order_e8 = self._engine.first_passed(symbol, before_e8, after_e8, falls=falls)
+        stops = []
+        if (before_e8 > after_e8) is falls:
+            stops = self._engine.stops_between(symbol, before_e8, after_e8)
+        stops_first = stops and (not order_e8 or (stops[0] - order_e8) * (1 if falls else -1) >= 0)
+        if not stops_first and not order_e8:
+            return None
+        opens = self.met == self.tape.first[self.candle]
+        at_e8 = order_e8 if not stops_first else after_e8 if opens else stops[0]
+        self.last, self.now_ms = replace(printed, price_e8=at_e8), now_ms
+        if stops_first:
+            self._way_e8 = at_e8
+            reports = self._engine.meet_stops(symbol, at_e8, now_ms)
+        else:
+            self._way_e8 = at_e8 - 1 if falls else at_e8 + 1
+            volume_e8 = printed.quantity_e8
+            reports = self._engine.pass_order(symbol, at_e8, volume_e8, now_ms, falls=falls)
+        return reports + self.stand()
+
     def _meet(self, printed: Print) -> tuple[Report, ...]:
         symbol, now_ms = self.tape.symbol, printed.time_ms
         self.last, self.now_ms = printed, now_ms
         opens = self.met == self.tape.first[self.candle]
         on_the_way = () if opens or not self.tape.is_path else self._pass_stops(printed)
         self.met += 1
+        self._way_e8 = None
         filled = self._engine.walk(symbol, [printed.price_e8], printed.quantity_e8, now_ms)
         return on_the_way + filled + self.stand()
 
     def _pass_stops(self, printed: Print) -> tuple[Report, ...]:
         """Let the price come past the stops between the last print and this one, one after the other."""
         symbol, now_ms = self.tape.symbol, printed.time_ms
-        before_e8 = int(self.tape.price_e8[self.met - 1])
+        before_e8 = int(self.tape.price_e8[self.met - 1]) if self._way_e8 is None else self._way_e8
         reports: tuple[Report, ...] = ()
         for stop_e8 in self._engine.stops_between(symbol, before_e8, printed.price_e8):
             reports += self._engine.walk(symbol, [stop_e8], printed.quantity_e8, now_ms)
@@ -136,7 +174,7 @@ class Replay:
     def skip(self, count: int) -> None:
         """Make prints at once that no order waits for."""
         self.played += count
-        self.met = self.played
+        self.met, self._way_e8 = self.played, None
         self.candle = self.tape.candle_of(self.played - 1)
         self.last = self.tape.print_at(self.played - 1)
         self.now_ms = self.last.time_ms

@@ -24,7 +24,7 @@ from workbench.execution.matching.tape import Tape
 from workbench.execution.orders import NewList, NewOrder
 from workbench.market.instruments import Instrument
 
-VERSION = 1
+VERSION = 2
 LOG, KEYS = "truth.jsonl", "keys.json"
 T = TypeVar("T")
 

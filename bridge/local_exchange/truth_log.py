@@ -5,7 +5,7 @@ at any instant loses at most what nobody was told:
 
     {"do": "begin", ...}    the settings and tapes that all that follows depends on
     {"do": "prints", ...}   which symbols printed how often, in the order in which they did
-    {"do": "lead" | "told", ...}   a print that resting orders met ahead; the candle told afterwards
+    {"do": "lead" | "told", ...}   the next price that resting orders met ahead; the candle told afterwards
     {"do": "place" | "list" | "cancel" | "cancel_list" | "amend" | "deposit", ...}   what users did
     {"do": "fills", ...}    trades and, after them, the balances of whom they touched
     {"do": "status" | "rules" | "wipe", ...}   what the operator did
@@ -97,6 +97,14 @@ class LoggedEngine(MatchingEngine):
     ) -> tuple[Report, ...]:
         """Renew the standing quote."""
         reports = super().stand_at(symbol, bid_ticks, ask_ticks, depth_lots, now_ms)
+        self._write(*self._fills(reports))
+        return reports
+
+    def pass_order(
+        self, symbol: str, price_e8: int, volume_e8: int, now_ms: int, *, falls: bool
+    ) -> tuple[Report, ...]:
+        """Let the price come past the orders that rest at one price."""
+        reports = super().pass_order(symbol, price_e8, volume_e8, now_ms, falls=falls)
         self._write(*self._fills(reports))
         return reports
 

@@ -158,7 +158,7 @@ class Venue:
             pass
 
     def advance_to_fill(self, symbol: str) -> bool:
-        """Go on to the first print that does something to a resting order, or to the next open.
+        """Go on to the first price at which a resting order trades, or to the next open.
 
         Returns whether it stands at the next open (or the end), the closed candle told. Until then its
         owners act between two prints, as they do where the market does not stand still.
@@ -172,7 +172,7 @@ class Venue:
         return True
 
     def lead(self, symbol: str) -> tuple[Report, ...]:
-        """Let resting orders meet a symbol's next print, which is told later."""
+        """Let resting orders meet a symbol's next price, which is told later."""
         self._write({"do": "lead", "symbol": symbol})
         replay = self.replays[symbol]
         reports = replay.lead()

@@ -67,10 +67,10 @@ async def test_a_step_to_the_next_fill_lets_an_owner_act_between_two_prints(
             return [float(price) for price in rows[0][1:5]]  # type: ignore[index]
 
         await local.signed("POST", ORDER, f"{limit}&side=BUY&price=99")
-        assert await step() == (False, 1, 98.0, 0)
+        assert await step() == (False, 1, 99.0, 0)  # the market stands where it filled
         assert await published() == [100.0] * 4  # nobody has heard of the low yet
         await local.signed("POST", ORDER, f"{limit}&side=SELL&price=101.5")
-        assert await step() == (False, 2, 102.0, 0)
+        assert await step() == (False, 2, 101.5, 0)
         await local.signed("POST", ORDER, f"{limit}&side=BUY&price=100")
         _, sold = await local.signed("POST", ORDER, f"{limit}&side=SELL&price=103.5")
         assert await step() == (True, 2, 104.0, 1)  # the open is quoted, and met by nobody yet
@@ -78,7 +78,7 @@ async def test_a_step_to_the_next_fill_lets_an_owner_act_between_two_prints(
         _, kept = await local.signed("POST", ORDER, f"{limit}&side=SELL&price=104.5")
         number = sold["orderId"]  # type: ignore[index,call-overload]
         await local.signed("DELETE", ORDER, f"symbol=BTCUSDT&orderId={number}")
-        assert await step() == (False, 3, 106.0, 1)  # what was taken back did not fill at the open
+        assert await step() == (False, 3, 104.5, 1)  # what was taken back did not fill at the open
         assert await step() == (True, 3, 105.0, 2)
         told: Any = await truth(local)
         assert [(one["order_id"], one["price_ticks"]) for one in told["fills"]] == [
@@ -87,6 +87,40 @@ async def test_a_step_to_the_next_fill_lets_an_owner_act_between_two_prints(
         assert (await local.admin("POST", "/admin/advance", {"until": "noon"})) == {
             "error": "until is \"fill\" or left out, not 'noon'"
         }
+
+
+async def test_an_owner_may_move_its_stop_between_two_orders_that_one_fall_passes(
+    open_exchange: Opener,
+) -> None:
+    """100 falls to 90 past buys at 98, 96 and 92: after the second the stop moves from 95 to 93, and sells there."""
+    quiet = made_up()
+    for at, prices in enumerate([(100.0, 102, 90, 98), (98, 106, 97, 105), (105, 106, 99, 100)]):
+        for name, price in zip(("open", "high", "low", "close"), prices, strict=True):
+            quiet.records[name][FIRST + at] = price
+    candles = Candles(quiet.symbol, quiet.timeframe, np.copy(quiet.records), FIRST, quiet.source)
+    stop = "symbol=BTCUSDT&side=SELL&type=STOP_LOSS&quantity="
+    async with open_exchange(candles) as local:
+
+        async def step() -> tuple[bool, int, float]:
+            told: Any = await local.admin("POST", "/admin/advance", {"until": "fill"})
+            return told["opened"], told["fills"], float(told["symbols"][SYMBOL]["last_price"])
+
+        for price in (96, 98, 92):
+            limit = f"symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.1&price={price}"
+            await local.signed("POST", ORDER, limit)
+        assert await step() == (False, 1, 98.0)
+        _, first = await local.signed("POST", ORDER, f"{stop}0.06&stopPrice=95")
+        assert await step() == (False, 2, 96.0)
+        number = first["orderId"]  # type: ignore[index,call-overload]
+        await local.signed("DELETE", ORDER, f"symbol=BTCUSDT&orderId={number}")
+        await local.signed("POST", ORDER, f"{stop}0.15&stopPrice=93")
+        assert await step() == (False, 3, 93.0)
+        assert await step() == (False, 4, 92.0)
+        told: Any = await truth(local)
+        assert [(one["side"], one["price_ticks"]) for one in told["fills"]] == [
+            ("BUY", 9_800), ("BUY", 9_600), ("SELL", sell_ticks(93.0, 1.0, 1_000_000)),
+            ("BUY", 9_200),
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("until", [{}, {"until": "fill"}])

@@ -46,6 +46,7 @@ from workbench.execution.orders import (
 from workbench.market.instruments import Instrument
 
 FULL_SHARE_BPS = 10_000
+NEVER_E8 = 2**62  # above every price
 UNKNOWN = "Unknown order sent."
 
 
@@ -175,7 +176,7 @@ class MatchingEngine:
         Prices and volume are the tape's, at 1e-8, off the grid or not; the volume is for all of
         them. Stops that a print meets work when the market stands next (`stand_at`).
         """
-        lots = volume_e8 * self._share_bps // FULL_SHARE_BPS // self.instrument(symbol).step_e8
+        lots = self._lots(symbol, volume_e8)
         reports: list[Report] = []
         for price_e8 in prices_e8:
             self.floor.last_e8[symbol] = price_e8
@@ -188,6 +189,26 @@ class MatchingEngine:
     def stops_between(self, symbol: str, before_e8: int, after_e8: int) -> list[int]:
         """Return the stops that a price passes on its way, each once, in the order in which it does."""
         return self.floor.watches[symbol].passed(before_e8, after_e8)
+
+    # -- step by step, where owners act between two prices of the way
+
+    def first_passed(self, symbol: str, before_e8: int, after_e8: int, *, falls: bool) -> int:
+        """Return the price of the first resting order that a way from one price to another passes; 0 for none."""
+        return self._working.first_passed(symbol, before_e8, after_e8, falls=falls)
+
+    def pass_order(
+        self, symbol: str, price_e8: int, volume_e8: int, now_ms: int, *, falls: bool
+    ) -> tuple[Report, ...]:
+        """Let the price come past the orders that rest at one price, and past no stop."""
+        self.floor.last_e8[symbol] = price_e8
+        lots = self._lots(symbol, volume_e8)
+        ask_e8, bid_e8 = (price_e8 - 1, 0) if falls else (NEVER_E8, price_e8 + 1)
+        return tuple(self._working.pass_by(symbol, ask_e8, bid_e8, lots, now_ms))
+
+    def meet_stops(self, symbol: str, price_e8: int, now_ms: int) -> tuple[Report, ...]:
+        """Let the stops that a price reaches be met; they work when the market stands next (`stand_at`)."""
+        self.floor.last_e8[symbol] = price_e8
+        return tuple(self._working.hear(symbol, price_e8, now_ms))
 
     # -- orders
 
@@ -267,6 +288,10 @@ class MatchingEngine:
     ) -> Amended:
         """Take lots off an open order that keeps its place; -2038 for anything but less."""
         return self._amending.amend(order, quantity_e8, now_ms, client_order_id=client_order_id)
+
+    def _lots(self, symbol: str, volume_e8: int) -> int:
+        """Return how many lots of a print's volume users' orders may have."""
+        return volume_e8 * self._share_bps // FULL_SHARE_BPS // self.instrument(symbol).step_e8
 
     def _result(self, order_id: int, reports: list[Report]) -> OrderResult:
         fills = tuple(

@@ -155,6 +155,17 @@ class Working:
                 reports.extend(self._make(Match(price, lots, number), now_ms))
         return reports
 
+    def first_passed(self, symbol: str, before_e8: int, after_e8: int, *, falls: bool) -> int:
+        """Return the price of the first order that a way from one price to another passes; 0 for none."""
+        tick, sign = self._floor.instruments[symbol].tick_e8, 1 if falls else -1
+        for price, _, _ in self._floor.books[symbol].orders(Side.BUY if falls else Side.SELL):
+            beyond = (price * tick - after_e8) * sign
+            if beyond < (0 if self._touch_fills else 1):
+                break
+            if (price * tick - before_e8) * sign <= 0:
+                return price * tick
+        return 0
+
     # -- inside
 
     def _trade(self, taker_id: int, match: Match, now_ms: int) -> list[Report]:
