@@ -21,7 +21,6 @@ from workbench.backtest.setting import (
     DEFAULT_SLIPPAGE_BPS,
     Costs,
     Filters,
-    Guards,
 )
 from workbench.backtest.study import run_study
 from workbench.backtest.study_plan import ParameterForm, StudyPlan, WindowForm
@@ -30,6 +29,7 @@ from workbench.backtest.sweep import sweep_params
 from workbench.data import load
 from workbench.errors import DataError, UsageError
 from workbench.execution.exits import ExitsForm
+from workbench.execution.guards import Guards
 from workbench.market.candles import Candles, opening_times, refuse_bad_records
 from workbench.market.timeframes import DAY_MS, TIMEFRAMES, Timeframe, parse_timeframe
 from workbench.strategies.spec import Axis, Number, Spec

@@ -15,8 +15,9 @@ from tests.backtest.naive_rows import demand_equal, row_of
 from tests.candle_builders import START_MS, martingale, to_cents
 from workbench.backtest import event_form, sweep
 from workbench.backtest.kernels import Run
-from workbench.backtest.setting import Costs, Guards
+from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
+from workbench.execution.guards import Guards
 from workbench.market.candles import Candles, records_from_columns
 from workbench.market.timeframes import parse_timeframe
 from workbench.strategies import load

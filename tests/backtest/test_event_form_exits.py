@@ -21,9 +21,10 @@ from tests.protected_markets import market, rules, said
 from workbench.backtest import event_form, sweep
 from workbench.backtest.event_form import EventForm
 from workbench.backtest.exits import joined
-from workbench.backtest.setting import Costs, Guards
+from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.execution.exits import ExitsForm, all_exits, exits_of
+from workbench.execution.guards import Guards
 from workbench.market.candles import Candles
 from workbench.strategies import load
 

@@ -13,8 +13,9 @@ from tests.naive_exits import Rules, Tale, tell
 from tests.protected_markets import Market, market, rules, said
 from tests.scripted import SCRIPTED
 from workbench.backtest.results import BacktestResult
-from workbench.backtest.setting import Costs, Guards
+from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
+from workbench.execution.guards import Guards
 
 HOURS = 240
 SEEDS = st.integers(0, 1_000_000)

@@ -16,9 +16,10 @@ from tests.scripted import SCRIPTED
 from workbench.backtest.event_driven import event_driven
 from workbench.backtest.market_model import MarketModel
 from workbench.backtest.results import BacktestResult
-from workbench.backtest.setting import Costs, Guards
+from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.errors import UsageError
+from workbench.execution.guards import Guards
 from workbench.strategies import load, names
 
 SAME = [

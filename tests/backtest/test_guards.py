@@ -9,10 +9,11 @@ import pytest
 from tests.candle_builders import candles_of
 from tests.scripted import SCRIPTED, scripted
 from workbench.backtest.results import BacktestResult
-from workbench.backtest.setting import Costs, Guards
+from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.errors import UsageError
 from workbench.execution.exits import ExitsForm
+from workbench.execution.guards import Guards
 
 
 def run(

@@ -262,7 +262,7 @@ def test_a_take_profit_sells_what_is_left_above_the_last_rung() -> None:
 
 
 def test_guards_hold_no_ladder_back_and_say_so() -> None:
-    from workbench.backtest.setting import Guards
+    from workbench.execution.guards import Guards
 
     script = Script((rung(98.0, 103.0),))
     with pytest.raises(UsageError, match="no guard can hold back"):

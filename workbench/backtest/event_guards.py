@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from workbench.backtest.overlay import Overlay
-from workbench.backtest.setting import Guards, sample_ends
+from workbench.backtest.setting import sample_ends
 from workbench.core.guards import GUARDS, buy_guard, holds_back, sized
 from workbench.core.intents import ERROR_RANGE, REASONS
 from workbench.errors import UsageError
+from workbench.execution.guards import Guards
 from workbench.market.candles import Candles
 
 NAMES = ("", "trades_a_day", "daily_loss", "drawdown", "cooldown_bars", "loss_streak")

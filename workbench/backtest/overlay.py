@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbench.backtest.setting import Guards
 from workbench.core.exits import average_true_range
 from workbench.core.guards import realised_volatility
 from workbench.errors import DataError
 from workbench.execution.exits import ranged
+from workbench.execution.guards import Guards
 from workbench.market.candles import CANDLE, Candles
 from workbench.market.timeframes import YEAR_MS
 from workbench.strategies.spec import wilder_stable
