@@ -29,7 +29,7 @@ from workbench.backtest.sweep import sweep_params
 from workbench.data import load
 from workbench.errors import DataError, UsageError
 from workbench.execution.exits import ExitsForm
-from workbench.execution.guards import Guards
+from workbench.execution.guards import Guards, GuardsForm
 from workbench.market.candles import Candles, opening_times, refuse_bad_records
 from workbench.market.timeframes import DAY_MS, TIMEFRAMES, Timeframe, parse_timeframe
 from workbench.strategies.spec import Axis, Number, Spec
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "Study", "backtest", "candles_of", "load", "study", "sweep"]
 
-GuardsForm = Guards | Mapping[str, float] | None
 ENGINES = ("kernel", "event", "backtrader")
 
 

@@ -110,8 +110,23 @@ def test_size_is_scaled_by_the_volatility_that_was() -> None:
         ({"daily_loss": float("nan")}, "daily_loss=nan is out of range"),
         ({"loss_streak": -1}, "loss_streak=-1 is out of range"),
         ({"volatility_bars": 1}, "volatility_bars=1 is out of range"),
+        ({"drawdown": None}, "drawdown=None is not a number; write drawdown=5% or 0.05"),
+        ("drawdown", "'drawdown' is not name=value; write e.g. daily_loss=5%,cooldown_bars=3"),
+        ("drawdown=5%,drawdown=6%", "drawdown is given twice"),
+        ("drawdwn=5%", "no guard 'drawdwn'"),
+        ("drawdown=much", "drawdown='much' is not a number; write drawdown=5% or 0.05"),
+        ("drawdown=100%", "drawdown=1.0 is out of range"),
+        ("daily_loss=nan", "daily_loss=nan is out of range"),
+        ("cooldown_bars=3%", "cooldown_bars=3% is a count, no share; write cooldown_bars=3"),
+        ("cooldown_bars=1.5", "cooldown_bars=1.5 is out of range; it takes whole numbers"),
     ],
 )
-def test_what_is_no_guard_is_one_clear_error(bad: dict[str, float], says: str) -> None:
+def test_what_is_no_guard_is_one_clear_error(bad: dict[str, float] | str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Guards.of(bad)
+
+
+def test_guards_as_text_take_shares_as_fractions_and_as_percents() -> None:
+    said = Guards.of("daily_loss=5%, drawdown=0.2,volatility=60%,cooldown_bars=3")
+    assert said == Guards(daily_loss=0.05, drawdown=0.2, volatility=0.6, cooldown_bars=3)
+    assert Guards.of("") == Guards.of({}) == Guards.of(None) == Guards()

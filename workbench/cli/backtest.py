@@ -60,7 +60,7 @@ def backtest(
         orders=options.order_kind(orders),
         maker_fee_bps=maker_fee_bps,
         exits=exits,
-        guards=options.parse_params(guards),
+        guards=guards,
         fine=wb.load(symbol, fine, start=start, end=end) if fine else None,
         **options.parse_params(params),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from workbench.errors import UsageError
+from workbench.execution.pairs import pairs_of
 from workbench.strategies.spec import Number
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Exits = Annotated[
     typer.Option(help="e.g. stop=2%,take_profit=3atr,trail=0,atr_period=14,time_stop=48"),
 ]
 Guards = Annotated[
-    str, typer.Option(help="e.g. trades_a_day=2,daily_loss=0.03,drawdown=0.2,volatility=0.5")
+    str, typer.Option(help="e.g. trades_a_day=2,daily_loss=3%,drawdown=20%,volatility=0.5")
 ]
 Fine = Annotated[
     str | None,
@@ -89,7 +90,7 @@ def order_kind(text: str) -> Literal["market", "limit"]:
 
 def parse_params(text: str) -> dict[str, Number]:
     """Return "fast=12,slow=26" as numbers; UsageError where a part is no name=number."""
-    return {name: parse_number(value, name) for name, value in _pairs(text)}
+    return {name: parse_number(value, name) for name, value in _pairs(text).items()}
 
 
 def parse_grid(text: str) -> dict[str, Sequence[Number]]:
@@ -98,7 +99,7 @@ def parse_grid(text: str) -> dict[str, Sequence[Number]]:
     Raises UsageError for a part that is none of these, a step that is not above 0 or an axis of more
     than a million values.
     """
-    return {name: _axis(value, name) for name, value in _pairs(text)}
+    return {name: _axis(value, name) for name, value in _pairs(text).items()}
 
 
 def read_toml(file: Path) -> dict[str, object]:
@@ -135,16 +136,8 @@ def parse_number(text: str, name: str) -> Number:
         raise UsageError(f"{name}={text!r} is not a number; write {name}=12") from None
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for part in filter(None, (one.strip() for one in text.split(","))):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not (name and equals and value):
-            raise UsageError(f"{part!r} is not name=value; write e.g. fast=12,slow=26")
-        if name in dict(pairs):
-            raise UsageError(f"{name} is given twice in {text!r}; give it once")
-        pairs.append((name, value))
-    return pairs
+def _pairs(text: str) -> dict[str, str]:
+    return pairs_of(text, example="fast=12,slow=26")
 
 
 def _axis(text: str, name: str) -> Sequence[Number]:

@@ -57,7 +57,7 @@ def parity(
         spec=wb.strategies.load(strategy),
         params=options.parse_params(params),
         exits=exits,
-        guards=options.parse_params(guards),
+        guards=guards,
         fee_bps=fee_bps,
         slippage_bps=slippage_bps,
         cash=cash,
@@ -78,7 +78,7 @@ class _Case:
     spec: Spec
     params: dict[str, Number]
     exits: str
-    guards: dict[str, Number]
+    guards: str
     fee_bps: float
     slippage_bps: float
     cash: float

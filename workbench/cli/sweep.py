@@ -63,7 +63,7 @@ def sweep(
             cash=cash,
             filters=options.filters(filters),
             exits=exits,
-            guards=options.parse_params(guards),
+            guards=guards,
             fine=wb.load(symbol, fine, start=start, end=end) if fine else None,
             progress=sys.stderr.isatty(),
             out=None if search else out,

@@ -26,6 +26,7 @@ from workbench.core.exits import (
     UNIT_PCT,
 )
 from workbench.errors import UsageError
+from workbench.execution.pairs import pairs_of
 
 Level = float | int | str | None
 ExitsForm = Mapping[str, Level | Iterable[Level]] | str | None
@@ -150,15 +151,11 @@ def _number(name: str, value: Level) -> tuple[float, int]:
 
 
 def _pairs(text: str) -> dict[str, list[Level]]:
-    pairs: dict[str, list[Level]] = {}
-    for part in filter(None, (one.strip() for one in text.split(","))):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not (name and equals and value):
-            raise UsageError(f"exits: {part!r} is not name=value; write e.g. stop=2%,time_stop=48")
-        if name in pairs:
-            raise UsageError(f"exits: {name} is given twice in {text!r}; give it once")
-        pairs[name] = [one for alternative in value.split("|") for one in _range(name, alternative)]
-    return pairs
+    pairs = pairs_of(text, what="exits", example="stop=2%,time_stop=48")
+    return {
+        name: [one for alternative in value.split("|") for one in _range(name, alternative)]
+        for name, value in pairs.items()
+    }
 
 
 def _range(name: str, text: str) -> list[Level]:

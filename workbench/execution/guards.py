@@ -1,7 +1,15 @@
-"""Guards as a caller writes them, and as the record that the kernel reads."""
+"""Guards as a caller writes them, and as the record that the kernel reads.
+
+    trades_a_day, cooldown_bars, loss_streak, streak_pause_bars, volatility_bars   whole numbers
+    daily_loss, drawdown, volatility        fractions, as text percents too: 0.05 or "5%"
+
+0 is off. As text, the way the command line takes it: "daily_loss=5%,cooldown_bars=3". What each of
+them holds back is said in `workbench.core.guards`.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +17,7 @@ import numpy as np
 
 from workbench.core.guards import GUARDS
 from workbench.errors import UsageError
+from workbench.execution.pairs import pairs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +50,22 @@ class Guards:
                 )
 
     @classmethod
-    def of(cls, form: Guards | Mapping[str, float] | None) -> Guards:
-        """Return guards from a mapping of their names; UsageError for an unknown one."""
+    def of(cls, form: GuardsForm) -> Guards:
+        """Return guards from a mapping of their names, or from text; UsageError for an unknown one."""
         if isinstance(form, Guards):
             return form
-        unknown = set(form or ()) - set(GUARDS.names or ())
+        given = (
+            pairs_of(form, what="guards", example="daily_loss=5%,cooldown_bars=3")
+            if isinstance(form, str)
+            else form or {}
+        )
+        unknown = set(given) - set(GUARDS.names or ())
         if unknown:
             raise UsageError(
                 f"there is no guard {sorted(unknown)[0]!r}; there are {', '.join(GUARDS.names or ())}"
             )
-        return cls(**(form or {}))  # type: ignore[arg-type]  # whole numbers are checked above
+        values = {name: _number(name, value) for name, value in given.items()}
+        return cls(**values)  # type: ignore[arg-type]  # whole numbers are checked as values
 
     @property
     def is_any(self) -> bool:
@@ -66,3 +81,22 @@ class Guards:
 
 
 NO_GUARDS = Guards()
+_EXAMPLES = ("5% or 0.05", "3")  # of a share, of a count
+GuardsForm = Guards | Mapping[str, float | str] | str | None
+
+
+def _number(name: str, value: object) -> float:
+    """Return a value as a number, whole where it counts; UsageError where it is none."""
+    text = str(value).strip()
+    counts = GUARDS[name].kind == "i"
+    try:
+        number = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        number = math.nan
+    if isinstance(value, bool) or (math.isnan(number) and text != "nan"):
+        raise UsageError(
+            f"guards: {name}={value!r} is not a number; write {name}={_EXAMPLES[counts]}"
+        )
+    if counts and text.endswith("%"):
+        raise UsageError(f"guards: {name}={text} is a count, no share; write {name}=3")
+    return int(number) if counts and number.is_integer() else number
