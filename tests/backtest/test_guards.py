@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.candle_builders import candles_of
 from tests.scripted import SCRIPTED, scripted
+from workbench.backtest.event_driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
@@ -40,6 +43,36 @@ def test_trades_a_day_are_buys_by_the_day_of_their_fill() -> None:
     assert done.guarded == 10
     edge = run([100.0] * 26, [None] * 23 + [1.0, None, None], Guards(trades_a_day=1))
     assert hours(edge) == [24]
+
+
+def test_a_day_has_not_ended_before_midnight_though_no_candle_of_it_follows() -> None:
+    """At the close of hour 22 nobody knows that hour 23 will be missing, nor that the data ends."""
+    targets: list[float | None] = [None] * 26
+    targets[0], targets[1], targets[22], targets[24] = 1.0, 0.0, 1.0, 0.5
+    for last, guarded in ((23, 1), (26, 1)):
+        hours_of = [one for one in range(last) if one != 23]
+        candles = scripted(candles_of([100.0] * last, [100.0] * last), targets[:last])
+        holed = replace(candles, records=candles.records[hours_of])
+        holed.records["missing_before"][23:24] = 1
+        costs = Costs(fee_bps=0, slippage_bps=0, cash=1_000.0, guards=Guards(trades_a_day=1))
+        done = backtest(holed, SCRIPTED, costs=costs)
+        assert done.guarded == guarded
+        assert hours(done) == [1, 25][: 1 + (last == 26)]
+        exact = replace(costs, filters="exchange")
+        assert event_driven(holed, SCRIPTED, costs=exact).guarded == guarded
+
+
+def test_a_daily_loss_before_a_hole_at_midnight_counts_from_the_day_before() -> None:
+    closes = [100.0] * 24 + [100.0, 98.0] + [98.0] * 24
+    targets: list[float | None] = [None] * 50
+    targets[22], targets[25], targets[46], targets[48] = 1.0, 0.0, 1.0, 0.5
+    opens = [closes[0], *closes[:-1]]
+    candles = scripted(candles_of(opens, closes), targets)
+    holed = replace(candles, records=np.delete(candles.records, 47))
+    holed.records["missing_before"][47] = 1
+    costs = Costs(fee_bps=0, slippage_bps=0, cash=1_000.0, guards=Guards(daily_loss=0.02))
+    done = backtest(holed, SCRIPTED, costs=costs)
+    assert (hours(done), done.guarded) == ([23, 49], 1)  # the loss at 47:00 is still of that day
 
 
 def test_a_refused_buy_spends_its_target() -> None:

@@ -100,6 +100,6 @@ def result_of(
         data_sha256=candles.used_sha256(begin),
         exits=one.levels,
         ambiguous=one.ambiguous,
-        guarded=one.guards.refused,
+        guarded=one.guards.count,
         notes=notes + warm_up_notes(candles, one.spec, one.record.reshape(1)),
     )

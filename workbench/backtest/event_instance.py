@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.backtest.event_exits import EventExits
-from workbench.backtest.event_guards import EventGuards
 from workbench.backtest.event_ladder import EventLadder
 from workbench.backtest.event_ladder_exits import ProtectedLadder
 from workbench.backtest.event_market import ACCOUNT, EventMarket
@@ -36,6 +35,7 @@ from workbench.core.intents import (
 from workbench.core.records import POSITION, empty_intent
 from workbench.errors import UsageError
 from workbench.execution.exits import no_exits
+from workbench.execution.guard_watch import GuardWatch
 from workbench.execution.instance import Decider, demand_executable, differing
 from workbench.execution.ledger import Fill
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, SelfTrade, Side
@@ -101,8 +101,8 @@ class EventInstance:
             refused=self._refuse,
         )
         self._path = Path(candles, overlay, lambda: len(self.fills))
-        self.guards = EventGuards(candles, guards, overlay, capital=capital)
-        self._trip_began = 0.0  # what had been realised before this round trip
+        self.guards = GuardWatch(guards, capital=capital)
+        self._volatility = overlay.volatility
         self._last_target = 0.0
         self._now = candles.first
         self.waiting: _Waiting | None = None
@@ -289,9 +289,9 @@ class EventInstance:
              one.price_ticks * rules.tick_e8 / SCALE, one.lots * rules.step_e8 / SCALE,
              one.commission_e8 / SCALE, one.price_ticks, one.lots, realised, reason)
         )  # fmt: skip
+        if self.guards.is_on:
+            self.guards.filled(one.time_ms, signal_index, before, account)
         if buys:
-            if not before.is_open:
-                self._trip_began = before.realised
             price = one.price_ticks * rules.tick_e8 / SCALE
             self.exits.bought(
                 price,
@@ -299,10 +299,8 @@ class EventInstance:
                 before.quantity,
                 signal_index if ranged_at is None else ranged_at,
             )
-            self.guards.bought()
         elif not account.is_open:
             self.exits.sold_out()
-            self.guards.ended(self._now, account.realised - self._trip_began)
 
     # -- the candle closes
 
@@ -345,7 +343,7 @@ class EventInstance:
         if self.ladder is not None:
             positions["ladder_filled"][row] = self.ladder.filled
         if self.guards.is_on:
-            self.guards.close(t, float(positions["equity"][row]))
+            self.guards.closed(self._closed_ms(t), float(positions["equity"][row]))
         return is_open
 
     def _lay(self, intent: np.ndarray, t: int) -> None:
@@ -356,8 +354,7 @@ class EventInstance:
                 self.name, self.candles, self.rules, self.market,
                 path=self._path, booked=self._take_in_rung, spoken=self._spoken,
             )  # fmt: skip
-        closed_ms = self.candles.timeframe.next(int(self.candles.records["open_time"][t]))
-        if self.ladder.lay(intent, t, closed_ms):
+        if self.ladder.lay(intent, t, self._closed_ms(t)):
             for error, wrong in (
                 (ERROR_GUARDED, self.guards.holds_back),
                 (ERROR_RANGE, not self.exits.has_range(t)),
@@ -375,11 +372,12 @@ class EventInstance:
 
     def _act(self, target: float, t: int, close: float) -> None:
         """Size the order for a new target; an older one that waits or rests dies."""
-        closed_ms = self.candles.timeframe.next(int(self.candles.records["open_time"][t]))
+        closed_ms = self._closed_ms(t)
         if self.waiting is not None and self.waiting.order_id:
             self.market.cancel(self.rules.symbol, self.waiting.order_id, closed_ms)
         self.waiting = None
-        target = self.guards.size(target, t)
+        if len(self._volatility):
+            target = self.guards.size(target, float(self._volatility[t]))
         order = plan(target, account=self.market.ledger.account(self.name), close=close)
         if isinstance(order, Refused):
             self._refuse(order.reason)
@@ -395,7 +393,14 @@ class EventInstance:
         """Return why this buy is held back, "" where nothing speaks against it."""
         if not self.exits.has_range(t):
             raise UsageError(f"{self.spec.name} wrote {REASONS[ERROR_RANGE]}")
-        return self.guards.objection(t) or (self._allows(order) if self._allows else "")
+        guard = self.guards.objection()
+        if guard:
+            self.guards.refused()
+            return self.guards.reason(guard)
+        return self._allows(order) if self._allows else ""
+
+    def _closed_ms(self, t: int) -> int:
+        return self.candles.timeframe.next(int(self.candles.records["open_time"][t]))
 
     def _refuse(self, reason: str) -> None:
         opened = int(self.candles.records["open_time"][self._now])

@@ -90,11 +90,11 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
     ):  # fmt: skip
         """Run one parameter set over `candles[warm:]`, trade from `first` on, and fill `row`.
 
-        `samples[t]` is 1 where a return sample ends with candle t. `exits` is one EXITS record and
-        `overlay` what they and the guards read (see `backtest.overlay`). `book` is one record with
-        the fields account, order, fill and ladder: scratch space of the caller. `scale` is
-        (samples a year, days of the window). `fills` and `equities` are filled where they are not
-        empty; return the number of fills.
+        `samples[t]` is not 0 where a return sample ends with candle t, 2 where none can tell at its
+        close (`backtest.setting.sample_ends`). `exits` is one EXITS record and `overlay` what they
+        and the guards read (see `backtest.overlay`). `book` is one record with the fields account,
+        order, fill and ladder: scratch space of the caller. `scale` is (samples a year, days of the
+        window). `fills` and `equities` are filled where they are not empty; return the number of fills.
         """
         account, order, fill, ladder = book.account, book.order, book.fill, book.ladder
         state, position, intent = local_record(STATE), local_record(POSITION), local_record(INTENT)
@@ -110,12 +110,12 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         tally.last_exit = -1
         tally.room = fills.shape[0]
         last_target = 0.0
-        equity = cash = peak = trough = last_sample = costs.cash
+        equity = cash = peak = trough = last_sample = yesterday = costs.cash
         quantity = 0.0
         worst = 1.0
         count = is_open = opened = since = revision = 0
         total = squares = losses = 0.0
-        open_bars = guarded = ambiguous = buys_today = 0
+        open_bars = guarded = ambiguous = buys_today = bought = 0
         error = ERROR_NONE
         keep_equity = equities.shape[0] > 0
         waits = moves = trails = walks = False
@@ -202,6 +202,7 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                     trough = worst * peak
                 if samples[now]:
                     change = equity / last_sample - 1.0
+                    yesterday, bought = last_sample, buys_today
                     last_sample = equity
                     buys_today = 0
                     count += 1
@@ -269,11 +270,12 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                     if ranges >= 0 and np.isnan(all_ranges[ranges, t]):
                         error = ERROR_RANGE
                         break
+                    if samples[now] != 2:
+                        yesterday, bought = last_sample, buys_today
                     flat_for = t - tally.last_exit if tally.last_exit >= 0 else -1
                     guard = buy_guard(
-                        guards, equity, last_sample, peak, buys_today, flat_for,
-                        tally.losses_in_a_row,
-                    )  # fmt: skip
+                        guards, equity, yesterday, peak, bought, flat_for, tally.losses_in_a_row
+                    )
                     if guard != GUARD_NONE:
                         guarded += 1
                         order.side = 0
