@@ -149,7 +149,7 @@ class Kernel:
 
         Where a decision asks for what the form does not have, they run once more in one that has it.
         """
-        form = form or _with_ladders(run.form, self.ladders)
+        form = _with_ladders(form or run.form, self.ladders)
         count = self.forms[form](
             run.candles, run.samples, run.warm, run.first, run.params, run.exits, run.overlay, begin,
             end, run.costs, run.scale, run.rows, run.fills, run.equities,
