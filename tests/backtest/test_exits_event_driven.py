@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.candle_builders import martingale, to_cents
+from tests.candle_builders import candles_of_bars, martingale, to_cents
 from tests.naive_exits import Rules
 from tests.protected_markets import market, rules, said
-from tests.scripted import SCRIPTED
+from tests.scripted import SCRIPTED, scripted
 from workbench.backtest.event_driven import event_driven
 from workbench.backtest.market_model import MarketModel
 from workbench.backtest.results import BacktestResult
@@ -61,8 +61,20 @@ ANY_MARKET = {
 }
 
 
+# An exit that is refused was counted as ambiguous by the event engine.
+REFUSED_WHILE_UNCLEAR = {
+    "seed": 628,
+    "exits": Rules((0.25, "offset"), (0.25, "offset"), None, 1, None),
+    "guards": Guards(loss_streak=1, streak_pause_bars=6, volatility=1.2, volatility_bars=2),
+    "finer": False,
+    "writes_levels": True,
+    "cash": 7.0,
+}
+
+
 @settings(max_examples=60, deadline=None)
 @given(**ANY_MARKET)
+@example(**REFUSED_WHILE_UNCLEAR)
 def test_orders_on_the_engine_equal_the_kernel(
     seed: int, exits: Rules, guards: Guards, finer: bool, writes_levels: bool, cash: float
 ) -> None:
@@ -88,6 +100,31 @@ def _orders_equal_the_kernel(
     fast = backtest(candles, SCRIPTED, costs=costs, exits=said(exits))
     slow = event_driven(candles, SCRIPTED, costs=costs, exits=said(exits))
     _equal(fast, slow)
+
+
+@pytest.mark.parametrize("written_at", [1, 2, 4, 5])
+def test_a_trail_that_is_first_written_late_hangs_on_the_highest_high_since_entry(
+    written_at: int,
+) -> None:
+    """Bought at 100 in candle 1, the high of 120 is made in candle 2, before any level is written."""
+    bars = [
+        (100.0, 130.0, 100.0, 100.0),  # the signal's own high is none of the position's
+        (100.0, 101.0, 100.0, 101.0),
+        (101.0, 120.0, 101.0, 118.0),
+        (118.0, 118.0, 111.0, 112.0),
+        (112.0, 113.0, 111.0, 112.0),
+        (112.0, 112.0, 109.0, 110.0),
+        (110.0, 110.0, 100.0, 101.0),
+    ]
+    candles = scripted(candles_of_bars(bars, symbol="BTCUSDT"), [1.0, *[None] * 6])
+    candles.records["aux"][written_at:, 3] = 12.0
+    costs = Costs(fee_bps=0, slippage_bps=0, cash=1_000.0, filters="exchange")
+    runs = [engine(candles, SCRIPTED, costs=costs) for engine in (backtest, event_driven)]
+    for run in runs:  # 120 - 12, from the close at which it is written on, sells in the next candle
+        sold = run.fills.filter(side="SELL").row(0, named=True)
+        assert (sold["price"], sold["reason"]) == (108.0, "trail"), run.engine
+        assert sold["time"] == run.candles.frame()["open_time"][6]
+    _equal(*runs)
 
 
 OTHERS = sorted(set(names()) - {"macd", "dca", "grid"})

@@ -66,6 +66,7 @@ class EventExits:
         self._plan["take_profit_now"] = np.inf
         self._intent, self._account = intent, market.ledger.record(name)
         self._entries: list[tuple[float, float, float, int]] = []  # not yet in the plan
+        self._entered = 0  # the candle in which the position was first bought
         self.awake = is_any(exits)  # nothing is worked out before anything asks for a level
         self._is_allowed = False
         self._range_row = _range_row(overlay, exits)
@@ -76,9 +77,11 @@ class EventExits:
 
     # -- what the instance tells
 
-    def bought(self, price: float, kept: float, held: float, signal_index: int) -> None:
-        """Hang the levels on a buy: `kept` base on top of what was `held`."""
+    def bought(self, t: int, price: float, kept: float, held: float, signal_index: int) -> None:
+        """Hang the levels on a buy in candle t: `kept` base on top of what was `held`."""
         self.reason = 0
+        if not self._entries:
+            self._entered = t
         self._entries.append((price, kept, held, signal_index))
         if self.awake:
             self._take_entries()
@@ -97,8 +100,10 @@ class EventExits:
             stand_down(self._plan[0])
         if not self._is_allowed:
             self._demand_at_once()
-        if self._entries:
+        if self._entries:  # the first level of this position: its highs since then count too
             self._take_entries()
+            highs = self._candles.records["high"][self._entered : t]
+            self._plan["highest"] = highs.max(initial=self._plan["highest"][0])
         if is_open:
             _ratchet(self._plan, self._intent, self._costs, self._candles.records, t)
 
@@ -116,7 +121,7 @@ class EventExits:
             self.sell_out(REASON_TIME, float(candles["open"][t]))
         else:
             lots = int(self._account["base_e8"][0]) // self._rules.step_e8
-            self._follow_path(self._part_of(candles[t], t), lots)
+            self._follow_path(*self._part_of(candles[t], t), lots)
 
     # -- step by step, where a ladder lies on the same path
 
@@ -181,7 +186,7 @@ class EventExits:
         self.reason = reason
         self._booked(one, self._now, reason)
 
-    def _follow_path(self, part: np.void, lots: int) -> None:
+    def _follow_path(self, part: np.void, is_unclear: bool, lots: int) -> None:
         stop, goal = float(self._plan["stop_now"][0]), float(self._plan["take_profit_now"][0])
         legs = [one for one in (self._stop(stop, lots), self._goal(goal, lots)) if one is not None]
         first = self._first(part, stop, goal)
@@ -193,6 +198,7 @@ class EventExits:
         if refused:
             self._give_up()
             return
+        self.ambiguous += is_unclear
         numbers = self._rest(legs, first, opening, stop, goal)
         met = False
         for i, leg in enumerate(PATH):
@@ -255,16 +261,17 @@ class EventExits:
         both = candle["low"] <= stop and self._passes(float(candle["high"]), goal)
         return not outside and bool(both)
 
-    def _part_of(self, candle: np.void, t: int) -> np.void:
-        """Return the candle whose path tells what came first: a finer one, where there are any."""
+    def _part_of(self, candle: np.void, t: int) -> tuple[np.void, bool]:
+        """Return the candle whose path tells what came first, a finer one where there are any.
+
+        And whether it stays open in that one.
+        """
         if not self._is_unclear(candle):
-            return candle
+            return candle, False
         for part in self._finer(t):
             if self._reaches(part):
-                self.ambiguous += self._is_unclear(part)
-                return part
-        self.ambiguous += 1
-        return candle
+                return part, self._is_unclear(part)
+        return candle, True
 
     def _finer(self, t: int) -> Iterator[np.void]:
         offsets = self._overlay.offsets

@@ -294,6 +294,7 @@ class EventInstance:
         if buys:
             price = one.price_ticks * rules.tick_e8 / SCALE
             self.exits.bought(
+                self._now,
                 price,
                 account.quantity - before.quantity,
                 before.quantity,
