@@ -25,7 +25,9 @@ class Pair:
         costs = np.zeros(1, COSTS)
         costs["exact"], costs["cash"], costs["rate_e8"] = 1, cash_e8 / SCALE, RATE_E8
         costs["slippage_bps"] = SLIPPAGE_BPS
-        for name in ("tick_e8", "step_e8", "unit_e8", "min_qty_e8", "min_notional_e8"):
+        for name in (
+            "tick_e8", "step_e8", "unit_e8", "min_qty_e8", "max_qty_e8", "min_notional_e8",
+        ):  # fmt: skip
             costs[name] = getattr(self.rules, name)
         self.costs, self.account, self.fill = (
             costs[0],

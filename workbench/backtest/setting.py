@@ -73,7 +73,9 @@ class Costs:
         costs["touch"] = self.touch
         if rules is not None:
             costs["exact"] = 1
-            for name in ("tick_e8", "step_e8", "unit_e8", "min_qty_e8", "min_notional_e8"):
+            for name in (
+                "tick_e8", "step_e8", "unit_e8", "min_qty_e8", "max_qty_e8", "min_notional_e8",
+            ):  # fmt: skip
                 costs[name] = getattr(rules, name)
         return costs
 

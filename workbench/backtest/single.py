@@ -18,7 +18,7 @@ from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, demand_window, trading_rules
 from workbench.backtest.sweep import run_of, warm_starts
 from workbench.core.costs import SCALE
-from workbench.core.intents import ERROR_NONE, ERROR_RANGE
+from workbench.core.intents import ERROR_NONE, ERROR_OUTGROWN, ERROR_RANGE
 from workbench.errors import UsageError
 from workbench.execution.exits import ExitsForm, exits_of
 from workbench.market.candles import Candles
@@ -57,7 +57,7 @@ def backtest(
     fills = kernel(spec).run_whole(run)
     error = int(run.rows["error"][0])
     if error != ERROR_NONE:
-        mend = "" if error == ERROR_RANGE else "; mend its decide"
+        mend = "" if error in (ERROR_RANGE, ERROR_OUTGROWN) else "; mend its decide"
         raise UsageError(f"{spec.name} wrote {ERRORS[error]}{mend}")
     trades = round_trips(
         fills,

@@ -27,6 +27,7 @@ from workbench.core.costs import (
     worsened_sell,
 )
 
+MOST_E8 = 9_000_000_000_000_000_000  # of an asset that an exact account can hold: below 2^63
 ROUNDING = 1e-12  # of the equity: an order below it would trade the last digit of a float
 
 ACCOUNT = np.dtype(
@@ -45,6 +46,7 @@ ACCOUNT = np.dtype(
         ("trade_pnl", "<f8"),
         ("bars_held", "<i4"),
         ("is_open", "<i1"),
+        ("outgrown", "<i1"),  # 1 once a fill left more of an asset than whole numbers can count
     ],
     align=True,
 )
@@ -60,6 +62,7 @@ COSTS = np.dtype(
         ("step_e8", "<i8"),
         ("unit_e8", "<i8"),
         ("min_qty_e8", "<i8"),
+        ("max_qty_e8", "<i8"),
         ("min_notional_e8", "<i8"),
         ("touch", "<i1"),  # 1: a limit order fills when its price is touched, 0: traded through
     ],
@@ -143,17 +146,28 @@ def sell_is_too_small(quantity_e8, close, min_qty_e8, min_notional_e8):
 
 @njit(nogil=True, forceinline=True)
 def sell_is_refused(costs, price, lots):
-    """Return whether the exchange refuses a market sale at this open as below its minimum notional."""
+    """Return whether the exchange refuses a market sale at this open: too little, or too many lots."""
     if not costs.exact:
         return False
-    ticks = sell_ticks(price, costs.slippage_bps, costs.tick_e8)
-    return lots * ticks * costs.unit_e8 < costs.min_notional_e8
+    return is_out_of_range(costs, lots, sell_ticks(price, costs.slippage_bps, costs.tick_e8))
 
 
 @njit(nogil=True)
 def limit_sell_is_refused(costs, price, lots):
-    """Return whether the exchange refuses a limit sale at its own price as below its minimum."""
-    return costs.exact and lots * limit_ticks(costs, price) * costs.unit_e8 < costs.min_notional_e8
+    """Return whether the exchange refuses a limit sale at its own price: too little, or too many lots."""
+    return costs.exact and is_out_of_range(costs, lots, limit_ticks(costs, price))
+
+
+@njit(nogil=True)
+def is_out_of_range(costs, lots, ticks):
+    """Return whether an order is below the minimum notional or has more lots than the exchange takes.
+
+    The minimum is counted in lots, as their value could run over.
+    """
+    if ticks <= 0 or lots > costs.max_qty_e8 // costs.step_e8:
+        return True
+    one_e8 = ticks * costs.unit_e8
+    return lots < (costs.min_notional_e8 + one_e8 - 1) // one_e8
 
 
 @njit(nogil=True)
@@ -176,7 +190,7 @@ def open_account(account, costs):
     account.fees = 0.0
     account.trade_pnl = 0.0
     account.bars_held = 0
-    account.is_open = 0
+    account.is_open = account.outgrown = 0
 
 
 @njit(nogil=True, forceinline=True)
@@ -185,7 +199,7 @@ def fill_buy(account, costs, price, quote, quote_e8, fill):
     if costs.exact:
         ticks = buy_ticks(price, costs.slippage_bps, costs.tick_e8)
         lots = lots_for_quote(quote_e8, ticks, costs.unit_e8)
-        if lots <= 0:
+        if lots <= 0 or lots > costs.max_qty_e8 // costs.step_e8:
             return False
         settle_lots_bought(account, costs, ticks, lots, fill)
     else:
@@ -215,6 +229,8 @@ def fill_sell_limit(account, costs, price, quantity, lots, fill):
 @njit(nogil=True)
 def settle_lots_bought(account, costs, ticks, lots, fill):
     """Book a buy of lots at a price in ticks (exact book)."""
+    if lots > (MOST_E8 - account.base_e8) // costs.step_e8:
+        account.outgrown = 1
     value_e8 = lots * ticks * costs.unit_e8
     bought_e8 = lots * costs.step_e8
     fee_e8 = commission_e8(bought_e8, costs.rate_e8)
@@ -240,6 +256,8 @@ def settle_bought(account, costs, paid, quantity, quote, fill):
 @njit(nogil=True)
 def settle_lots_sold(account, costs, ticks, lots, fill):
     """Book a sale of lots at a price in ticks; return whether the position is closed (dust may remain)."""
+    if lots > (MOST_E8 - account.cash_e8) // (ticks * costs.unit_e8):
+        account.outgrown = 1
     value_e8 = lots * ticks * costs.unit_e8
     fee_e8 = commission_e8(value_e8, costs.rate_e8)
     fill.realised = book_sell(account, value_e8, lots * costs.step_e8, fee_e8)

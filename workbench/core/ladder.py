@@ -25,7 +25,7 @@ import math
 import numpy as np
 from numba import njit
 
-from workbench.core.account import lots_for_quote
+from workbench.core.account import is_out_of_range, lots_for_quote
 from workbench.core.costs import SCALE
 from workbench.core.records import LADDER_SIZE
 
@@ -286,8 +286,10 @@ def _reserve_exact(ladder, rung, side, price, account, costs):
     has_e8 = rung.kept_e8 + ladder.dust_e8
     if side < 0 and rung.kept_e8 > 0:
         lots = min(has_e8, base_e8) // costs.step_e8
+    if lots <= 0 or is_out_of_range(costs, lots, ticks):
+        return False
     value_e8, lots_e8 = lots * ticks * costs.unit_e8, lots * costs.step_e8
-    if lots <= 0 or lots_e8 < costs.min_qty_e8 or value_e8 < costs.min_notional_e8:
+    if lots_e8 < costs.min_qty_e8:
         return False
     if (side > 0 and value_e8 > cash_e8) or (side < 0 and lots_e8 > base_e8):
         return False

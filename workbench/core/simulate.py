@@ -45,6 +45,7 @@ from workbench.core.intents import (
     ERROR_GUARDED,
     ERROR_LADDER,
     ERROR_NONE,
+    ERROR_OUTGROWN,
     ERROR_RANGE,
     ERROR_RUNGS,
     asks_for_exits,
@@ -285,7 +286,7 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         if is_open:
             open_bars += candles.shape[0] - since
         final = account.cash + account.quantity * candles[candles.shape[0] - 1].close
-        row.error = error
+        row.error = ERROR_OUTGROWN if account.outgrown and error == ERROR_NONE else error
         row.final_equity = final
         row.total_return = final / costs.cash - 1.0
         row.cagr = growth_a_year(final / costs.cash, scale[1])

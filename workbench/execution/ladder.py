@@ -63,7 +63,9 @@ class RestingLadder:
         self._rules = rules
         self._costs = readable(np.zeros(1, COSTS))
         self._costs["exact"] = 1
-        for name in ("tick_e8", "step_e8", "unit_e8", "min_qty_e8", "min_notional_e8"):
+        for name in (
+            "tick_e8", "step_e8", "unit_e8", "min_qty_e8", "max_qty_e8", "min_notional_e8",
+        ):  # fmt: skip
             self._costs[name] = getattr(rules, name)
         self._ladder = readable(np.zeros(1, LADDER))
         clear_ladder(self._ladder[0])

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from workbench.core.account import ACCOUNT, book_buy, book_sell
+from workbench.core.account import ACCOUNT, MOST_E8, book_buy, book_sell
 from workbench.core.costs import SCALE
 from workbench.core.orders import close_row, mark_row
 from workbench.core.records import POSITION, readable
@@ -125,7 +125,7 @@ class Ledger:
         """Book one execution; return False where it was booked before.
 
         Raises UsageError for an unknown instance, another symbol than the instance's, or a fill
-        that would leave cash or base below zero.
+        that would leave cash or base below zero, or above what whole numbers at 1e-8 can count.
         """
         if (fill.symbol, fill.trade_id) in self._booked:
             return False
@@ -138,11 +138,13 @@ class Ledger:
         fee_base, fee_quote = self._split_fee(fill, one)
         if fill.side == "BUY":
             self._refuse_overdraft(fill, one.quote, int(book["cash_e8"][0]), value_e8)
+            self._refuse_overflow(fill, one.base, int(book["base_e8"][0]), fill.qty_e8)
             self._book_buy(book, value_e8, fill.qty_e8, fee_base, fee_quote)
             self._move(one.quote, fill.instance, "external", value_e8)
             self._move(one.base, "external", fill.instance, fill.qty_e8)
         else:
             self._refuse_overdraft(fill, one.base, int(book["base_e8"][0]), fill.qty_e8)
+            self._refuse_overflow(fill, one.quote, int(book["cash_e8"][0]), value_e8)
             book_sell(book[0], value_e8, fill.qty_e8, fee_quote)
             book["base_e8"] -= fee_base
             self._move(one.base, fill.instance, "external", fill.qty_e8)
@@ -251,4 +253,13 @@ class Ledger:
             raise UsageError(
                 f"fill {fill.trade_id} of {fill.instance!r} takes {from_e8(needs_e8)} {asset}, it owns "
                 f"{from_e8(has_e8)}; reconcile the account before going on"
+            )
+
+    @staticmethod
+    def _refuse_overflow(fill: Fill, asset: str, has_e8: int, gets_e8: int) -> None:
+        if has_e8 + gets_e8 > MOST_E8:
+            raise UsageError(
+                f"fill {fill.trade_id} of {fill.instance!r} adds {from_e8(gets_e8)} {asset} to "
+                f"{from_e8(has_e8)}; an account counts at most {from_e8(MOST_E8)} of an asset, start "
+                "with less cash"
             )

@@ -135,7 +135,7 @@ def infer_instrument(symbol: str, records: np.ndarray) -> Instrument:
         tick_e8=tick_e8,
         step_e8=step_e8,
         min_qty_e8=step_e8,
-        max_qty_e8=to_e8("9000000"),
+        max_qty_e8=known.max_qty_e8 if known else MAX_E8,
         min_price_e8=tick_e8,
         max_price_e8=MAX_E8,
         min_notional_e8=to_e8("5"),
