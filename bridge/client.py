@@ -88,6 +88,7 @@ class BridgeClient:
         params: Mapping[str, float] | None = None,
         late_entry: str | None = None,
         exits: str = "",
+        guards: str = "",
         command_id: str | None = None,
     ) -> Json:
         """Start an instance; the same command_id twice starts one."""
@@ -105,6 +106,8 @@ class BridgeClient:
             body["late_entry"] = late_entry
         if exits:
             body["exits"] = exits
+        if guards:
+            body["guards"] = guards
         return self._post("/v1/instances", body)
 
     def stop_instance(

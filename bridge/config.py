@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bridge.home import checked_name
 from workbench.errors import UsageError
 from workbench.execution.exits import exits_of
+from workbench.execution.guards import Guards
 from workbench.market.instruments import to_e8
 from workbench.market.timeframes import parse_timeframe
 
@@ -68,6 +69,8 @@ class StartRequest(Frozen):
     late_entry: Literal["skip", "take"] | None = None
     # Protective exits, spelled as for a backtest: "stop=2%,take_profit=3atr,time_stop=48".
     exits: Annotated[str, Field(max_length=200)] = ""
+    # What may hold its buys back, spelled as for a backtest too: "daily_loss=5%,cooldown_bars=3".
+    guards: Annotated[str, Field(max_length=200)] = ""
 
     @field_validator("name", "account")
     @classmethod
@@ -93,6 +96,15 @@ class StartRequest(Frozen):
     def _exits(cls, value: str) -> str:
         def checked() -> str:
             exits_of(value)
+            return value
+
+        return _usage_as_value_error(checked)
+
+    @field_validator("guards")
+    @classmethod
+    def _guards(cls, value: str) -> str:
+        def checked() -> str:
+            Guards.of(value)
             return value
 
         return _usage_as_value_error(checked)

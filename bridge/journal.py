@@ -39,7 +39,7 @@ from bridge.journal_rows import (
 )
 from workbench.errors import DataError, UsageError
 
-VERSION = 2
+VERSION = 3
 KEPT_ALARMS = 5
 # A journal there would be lost at a power cut, or written by two machines at once.
 REFUSED_FILE_SYSTEMS = frozenset(
@@ -70,7 +70,7 @@ CREATE TABLE instances (
     reason TEXT NOT NULL, seq INTEGER NOT NULL, bars INTEGER NOT NULL, first_warm_ms INTEGER NOT NULL,
     last_candle_ms INTEGER NOT NULL, last_close REAL NOT NULL, last_target REAL, strategy_state BLOB NOT NULL,
     state_layout TEXT NOT NULL, stop_policy TEXT NOT NULL, exits TEXT NOT NULL, plan BLOB NOT NULL,
-    ladder BLOB NOT NULL) STRICT;
+    ladder BLOB NOT NULL, guards TEXT NOT NULL) STRICT;
 CREATE TABLE tickets (
     client_order_id TEXT PRIMARY KEY, instance TEXT NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL,
     symbol TEXT NOT NULL, side TEXT NOT NULL, quote_e8 INTEGER NOT NULL, quantity_e8 INTEGER NOT NULL,
@@ -81,7 +81,8 @@ CREATE TABLE tickets (
 CREATE TABLE decisions (
     instance TEXT NOT NULL, seq INTEGER NOT NULL, open_time_ms INTEGER NOT NULL, kind TEXT NOT NULL, target REAL,
     acted INTEGER NOT NULL, side TEXT NOT NULL, equity REAL, cash REAL, quantity REAL, late INTEGER NOT NULL,
-    note TEXT NOT NULL, intent BLOB NOT NULL, state_sha TEXT NOT NULL, leg INTEGER NOT NULL DEFAULT 0,
+    note TEXT NOT NULL, intent BLOB NOT NULL, state_sha TEXT NOT NULL, guard TEXT NOT NULL,
+    leg INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (instance, seq, leg)) STRICT;
 CREATE TABLE fills (
     symbol TEXT NOT NULL, trade_id INTEGER NOT NULL, instance TEXT NOT NULL, order_id INTEGER NOT NULL,

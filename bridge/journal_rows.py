@@ -105,6 +105,7 @@ class InstanceRow:
     exits: str = ""  # the overlay of protective exits as its caller wrote it
     plan: bytes = b""  # where the exits stand (a PLAN record)
     ladder: bytes = b""  # what rests of a ladder
+    guards: str = ""  # what may hold its buys back, as its caller wrote it
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ class DecisionRow:
     note: str
     intent: bytes  # zlib: nearly all of a record is an empty ladder
     state_sha: str
+    guard: str = ""  # the guard that held a buy back
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def rehearse(
     home: Path,
     out: Path,
     exits: str = "",
+    guards: str = "",
     data: str = "auto",
     tick: Callable[[int], object] | None = None,
 ) -> dict[str, int]:
@@ -57,6 +58,7 @@ def rehearse(
             strategy=strategy,
             params=dict(params),
             exits=exits,
+            guards=guards,
             symbol=candles.symbol,
             interval=str(candles.timeframe),
             capital=f"{cash:.8f}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,9 @@ def start(
     exits: Annotated[
         str, typer.Option(help="Protective exits: stop=2%,take_profit=3atr,trail=5%,time_stop=48.")
     ] = "",
+    guards: Annotated[
+        str, typer.Option(help="What holds its buys back: daily_loss=5%,cooldown_bars=3.")
+    ] = "",
     json: AsJson = False,
 ) -> None:
     """Start an instance of a strategy."""
@@ -46,6 +50,7 @@ def start(
         params=parse_params(params),
         late_entry=late_entry,
         exits=exits,
+        guards=guards,
     )
     _show(made, as_json=json)
 
@@ -110,5 +115,17 @@ def _show(one: dict[str, Any], *, as_json: bool) -> None:
         f"{one['name']}: {one['state']} {one['strategy']} {one['symbol']} {one['interval']}, "
         f"{one['bars']} candles, profit {pnl}{'; ' + one['reason'] if one['reason'] else ''}"
     )
+    if one["guards"]:
+        print(f"  guards {one['guards']}: {_told_of_guards(one)}")
     if one.get("unprotected"):
         print(f"  UNPROTECTED: {one['unprotected']}")
+
+
+def _told_of_guards(one: dict[str, Any]) -> str:
+    last = one["last_guarded"]
+    if one["guarded"] is None:
+        return "what they refused is not known while the gateway is away"
+    if last is None:
+        return "no buy refused"
+    candle = datetime.fromtimestamp(last["open_time_ms"] / 1000, UTC)
+    return f"buys refused: {one['guarded']}, the last on the candle of {candle:%Y-%m-%d %H:%M} UTC: {last['note']}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from bridge.exchanges.base import ANY_ORDER, OrderReport, OrderRules, Side
 from bridge.gateway import core
+from bridge.gateway.guards import LiveGuards
 from bridge.gateway.tickets import ticket_event
 from bridge.journal import Journal
 from bridge.journal_reader import JournalReader
@@ -21,6 +22,7 @@ from bridge.journal_rows import (
     EXIT_TIME,
     STANDING_EXITS,
     UNSETTLED,
+    DecisionRow,
     FillRow,
     InstanceRow,
     Row,
@@ -59,9 +61,11 @@ class Book:
     range_now: RangeMeter | None = None  # where the exits need it
     unprotected: str = ""  # why a position that should have exits has none
     protection: Protection = field(init=False)
+    guards: LiveGuards = field(init=False)
 
     def __post_init__(self) -> None:
         self.protection = Protection(exits_of(self.row.exits), self.instrument, self.row.plan)
+        self.guards = LiveGuards(self.row)
 
     @property
     def is_settled(self) -> bool:
@@ -78,12 +82,15 @@ class Book:
         """Return the protective orders that stand, or may do so."""
         return [ticket for ticket in self.resting if ticket.reason in STANDING_EXITS]
 
-    def follow_fill(self, ticket: Ticket, fill: FillRow, held: float, after: LedgerAccount) -> None:
-        """Let the exits see a fill that the ledger has booked, of an instance that `held` so much before it."""
+    def follow_fill(
+        self, ticket: Ticket, fill: FillRow, before: LedgerAccount, after: LedgerAccount
+    ) -> None:
+        """Let exits and guards see a fill that the ledger has booked, with the account around it."""
+        self.guards.filled(fill, before, after)
         if fill.side is Side.BUY:
             range_ = self.range_now.value if self.range_now else 0.0
-            kept = after.quantity - held
-            self.protection.bought(fill.price_e8 / SCALE, kept, held, range_)
+            held = before.quantity
+            self.protection.bought(fill.price_e8 / SCALE, after.quantity - held, held, range_)
         else:
             self.protection.sold(_REASONS.get(ticket.reason, 0), is_open=after.is_open)
 
@@ -113,12 +120,15 @@ class Books:
         self.ledger.open_instance(row.name, row.capital_e8, instrument)
         book.tickets = {t.client_order_id: t for t in self.journal.tickets(row.name)}
         self.by_name[row.name] = book
-        fold(self.ledger, self.journal, row.name)
+        fold(self.ledger, self.journal, book)
         self.measure(book)
         return book
 
     def measure(self, book: Book) -> None:
-        """Feed the average true range of an instance's exits from its journaled candles."""
+        """Feed what exits and guards measure of an instance's candles from its journal."""
+        if book.guards.warm_up:
+            newest = book.guards.warm_up + 1
+            book.guards.measure(self.journal.candles(book.row.name, after_ms=None, limit=newest))
         period = book.protection.range_period
         candles = self.journal.candles(book.row.name, after_ms=-(2**62), limit=-1) if period else []
         if not candles:
@@ -135,6 +145,8 @@ class Books:
         for row in step.rows:
             if isinstance(row, Ticket):
                 book.tickets[row.client_order_id] = row
+            elif isinstance(row, DecisionRow):
+                book.guards.decided(row)
 
     def commit_ticket(self, book: Book, ticket: Ticket, more: list[Row], time_ms: int) -> None:
         """Make news of an order durable, then true in memory."""
@@ -163,16 +175,25 @@ class Books:
         return None
 
 
-def fold(ledger: Ledger, journal: JournalReader, instance: str) -> None:
+def fold(ledger: Ledger, journal: JournalReader, book: Book) -> None:
     """Book an instance's bars and fills again, in the order in which they were written."""
-    fills = deque(fill for _, fill in journal.fills(instance))
-    for decision in journal.decisions(instance):
+    name, guards = book.row.name, book.guards
+    fills = deque(fill for _, fill in journal.fills(name))
+    for decision in journal.decisions(name):
         while fills and fills[0].after_seq < decision.seq:
-            ledger.book_fill(core.ledger_fill(fills.popleft()))
+            _book_again(ledger, fills.popleft(), guards)
         if decision.kind == "bar":
-            ledger.end_candle(instance)
+            ledger.end_candle(name)
+            guards.closed(decision.open_time_ms, decision.equity)
+        guards.decided(decision)
     for fill in fills:
-        ledger.book_fill(core.ledger_fill(fill))
+        _book_again(ledger, fill, guards)
+
+
+def _book_again(ledger: Ledger, fill: FillRow, guards: LiveGuards) -> None:
+    before = ledger.account(fill.instance)
+    ledger.book_fill(core.ledger_fill(fill))
+    guards.filled(fill, before, ledger.account(fill.instance))
 
 
 def range_warm_up(period: int) -> int:

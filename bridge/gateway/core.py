@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bridge.exchanges.base import Side, TradeReport
+from bridge.gateway.guards import LiveGuards
 from bridge.gateway.ids import client_order_id
 from bridge.gateway.tickets import ticket_event
 from bridge.journal_rows import (
@@ -105,16 +106,22 @@ def decide(
     *,
     late: bool,
     in_doubt: bool,
+    guards: LiveGuards,
     more: Sequence[Row] = (),
 ) -> Step:
     """Turn a decision into rows and perhaps a ticket; `more` rows belong to it as well.
 
-    Raises UsageError for an intent that cannot be carried out.
+    The `guards` have seen the candle's close. Raises UsageError for an intent that cannot be carried out.
     """
     target = target_beside_exits(row.last_target, answer.intent, ladders=bool(row.ladder))
     seq, close = row.seq + 1, candle.close
-    wanted: Plan = Nothing() if target is None else plan(target, account=account, close=close)
+    wanted: Plan = Nothing()
+    if target is not None:
+        wanted = plan(guards.size(target), account=account, close=close)
     skipped = _why_skipped(row, wanted, late=late, in_doubt=in_doubt)
+    guard = "" if skipped or not isinstance(wanted, MarketBuy) else guards.objection()
+    if guard:
+        skipped = guards.reason(guard)
     ticket = (
         None
         if skipped
@@ -145,6 +152,7 @@ def decide(
         note=note,
         intent=zlib.compress(answer.intent, 1),
         state_sha=hashlib.sha256(answer.state).hexdigest(),
+        guard=guard,
     )
     rows: list[Row] = [
         after,
@@ -302,6 +310,7 @@ def decision_event(row: DecisionRow) -> Event:
         "equity": row.equity,
         "late": row.late,
         "note": row.note,
+        "guard": row.guard,
         "state_sha": row.state_sha,
     }
     return Event("decision", row.instance, row.open_time_ms, data)

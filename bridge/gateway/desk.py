@@ -237,9 +237,9 @@ class OrderDesk:
                 after_seq=book.row.seq,
                 time_ms=self._clock.wall_ms(),
             )
-            held = self._books.ledger.account(ticket.instance).quantity
+            was = self._books.ledger.account(ticket.instance)
             self._books.ledger.book_fill(core.ledger_fill(fill))
-            book.follow_fill(ticket, fill, held, self._books.ledger.account(ticket.instance))
+            book.follow_fill(ticket, fill, was, self._books.ledger.account(ticket.instance))
             fills.append(fill)
         return fills
 

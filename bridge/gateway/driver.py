@@ -228,7 +228,8 @@ class Driver:
 
     async def _warm_up(self) -> None:
         _, loaded = await self._runner()
-        row, ranged = self.book.row, range_warm_up(self.book.protection.range_period)
+        row = self.book.row
+        ranged = max(range_warm_up(self.book.protection.range_period), self.book.guards.warm_up)
         failures = 0
         while True:
             try:
@@ -284,8 +285,17 @@ class Driver:
         row = self._follow_levels(candle, answer, is_open=account.is_open)
         row, cancels = self._ladder.lay(row, answer.intent)
         account = self._books.ledger.account(name)
-        in_doubt = self._desk.in_doubt(self.book.row.symbol)
-        step = core.decide(row, account, candle, answer, late=late, in_doubt=in_doubt, more=cancels)
+        self.book.guards.at_close(candle, account.equity(candle.close))
+        step = core.decide(
+            row,
+            account,
+            candle,
+            answer,
+            late=late,
+            in_doubt=self._desk.in_doubt(row.symbol),
+            guards=self.book.guards,
+            more=cancels,
+        )
         self._demand_range(step)
         crash("before_journal")
         self._commit(step)

@@ -24,6 +24,7 @@ from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.driver import Driver
 from bridge.gateway.exit_rules import demand_exits_that_can_stand, demand_stop_slot
+from bridge.gateway.guards import demand_guards_that_can_judge
 from bridge.gateway.ids import new_tag
 from bridge.gateway.ladder import no_ladder
 from bridge.gateway.ladder_rules import demand_ladder_that_can_rest, first_intent
@@ -210,6 +211,7 @@ class Service:
         rules = await self._exchange.order_rules(request.symbol)
         loaded = await self._try_load(request, capital_e8, instrument, rules)
         demand_exits_that_can_stand(request.exits, rules, writes_ladder=loaded.writes_ladders)
+        demand_guards_that_can_judge(request.guards, writes_ladder=loaded.writes_ladders)
         synthetic = await self._exchange.is_synthetic()
         self.balances |= await self._exchange.balances()
         # From here to the instance's own account nothing waits: two starts cannot spend the same quote.
@@ -241,6 +243,7 @@ class Service:
             state_layout="",
             stop_policy="",
             exits=request.exits,
+            guards=request.guards,
             ladder=no_ladder() if loaded.writes_ladders else b"",
         )
         book = self.books.open(row, instrument, rules)

@@ -47,6 +47,8 @@ def instance(account: str, venue: str, book: Book, owned: LedgerAccount) -> View
         "stop": book.protection.stop_e8 / SCALE or None,
         "take_profit": book.protection.gain_e8 / SCALE or None,
         "unprotected": book.unprotected,
+        "guarded": book.guards.refused,
+        "last_guarded": _refusal(book.guards.last_refused),
         "runner_pid": book.runner_pid,
         "settled": book.is_settled,
     }
@@ -60,6 +62,7 @@ def unreachable(account: str, venue: str, row: InstanceRow) -> View:
     view["state"] = row.state.value if stopped else "UNREACHABLE"
     for name in ("cash", "quantity", "entry_price", "equity", "pnl", "pnl_pct", "fees", "trades"):
         view[name] = None
+    view |= {"guarded": None, "last_guarded": None}
     view |= {"last_price": row.last_close or None, "runner_pid": None, "settled": False}
     return view
 
@@ -106,6 +109,7 @@ def decision(row: DecisionRow) -> View:
         "quantity": row.quantity,
         "late": row.late,
         "note": row.note,
+        "guard": row.guard,
     }
 
 
@@ -131,6 +135,12 @@ def page(journal: JournalReader, name: str, what: str, after: int | None, limit:
     return [decision(row) for row in journal.decisions(name, after=after or 0, limit=limit)]
 
 
+def _refusal(row: DecisionRow | None) -> dict[str, JsonValue] | None:
+    if row is None:
+        return None
+    return {"open_time_ms": row.open_time_ms, "guard": row.guard, "note": row.note}
+
+
 def _fixed(account: str, venue: str, row: InstanceRow) -> View:
     return {
         "name": row.name,
@@ -140,6 +150,7 @@ def _fixed(account: str, venue: str, row: InstanceRow) -> View:
         "code_sha": row.code_sha,
         "params": dict(row.params),
         "exits": row.exits,
+        "guards": row.guards,
         "symbol": row.symbol,
         "interval": row.interval,
         "reason": row.reason,

@@ -9,6 +9,7 @@ import pytest
 
 from bridge.exchanges.base import Side
 from bridge.gateway import core
+from bridge.gateway.guards import LiveGuards
 from bridge.journal_rows import CandleRow, DecisionRow, InstanceRow, InstanceState, Ticket
 from tests.bridge.doubles import ONE, instance_row
 from workbench.core.records import empty_intent
@@ -39,7 +40,9 @@ def step(
             Fill("one", "BTCUSDT", 1, 1, "c", "BUY", 100 * SCALE, base * SCALE, 0, "BTC", 0)
         )
     answer = core.Answer(b"after", wanted)
-    return core.decide(row, ledger.account("one"), CANDLE, answer, late=late, in_doubt=doubt)
+    account, guards = ledger.account("one"), LiveGuards(row)
+    guards.at_close(CANDLE, account.equity(CANDLE.close))
+    return core.decide(row, account, CANDLE, answer, late=late, in_doubt=doubt, guards=guards)
 
 
 def one_of(made: core.Step, kind: type) -> object:

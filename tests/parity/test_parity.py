@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,7 @@ from workbench.backtest.event_driven import event_driven
 from workbench.backtest.results import METRIC_COLUMNS
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
+from workbench.cli import options
 from workbench.errors import UsageError
 from workbench.report.parity import (
     EngineRun,
@@ -131,6 +133,28 @@ def test_exits_of_every_kind_sell_the_same_on_the_live_path(tmp_path: Path) -> N
     assert found[-1]["engine"] == "live"
     assert found[-1]["decisions"] == 48
     assert found[-1]["fills"] == run.fills.height > 20
+    assert found[-1]["equity_difference"] <= 1e-9
+
+
+@pytest.mark.slow
+def test_guards_hold_back_the_same_buys_on_the_live_path() -> None:
+    """Over the real processes: stops end its trips, and the guards refuse what would follow."""
+    shared_path("data/klines_1h.parquet")
+    span = {"start": "2025-03-04", "end": "2025-03-06"}
+    params, guards = "fast=3,slow=7,signal=3", "trades_a_day=1,cooldown_bars=6,volatility=60%"
+    run = wb.backtest(
+        wb.load("BTCUSDT", "1h", **span), load("macd"), exits="stop=0.7%", guards=guards,
+        **options.parse_params(params),
+    )  # fmt: skip
+    assert run.guarded == 2
+    assert run.fills.height == 4
+    found = parity(
+        "--params", params, "--exits", "stop=0.7%", "--guards", guards, "--engines", "sweep,event,live",
+        "--start", span["start"], "--end", span["end"],
+    )  # fmt: skip
+    assert [one["guarded"] for one in found[-2:]] == [run.guarded] * 2
+    assert [one["guarded_difference"] for one in found] == [0] * 4
+    assert found[-1]["fills"] == run.fills.height
     assert found[-1]["equity_difference"] <= 1e-9
 
 
@@ -273,7 +297,11 @@ def test_protected_strategies_are_equal_on_the_live_path_over_two_weeks(
             ("--exits", "stop=2%"),
             "backtrader run without exits; compare with --engines sweep,event,",
         ),
-        (("--guards", "drawdown=0.2"), "backtrader and live run without guards"),
+        (
+            ("--guards", "drawdown=20%"),
+            "backtrader run without guards; compare with --engines sweep,event,live",
+        ),
+        (("--fine", "1m"), "backtrader and live run without finer candles"),
         (("--strategy", "no/such/file.py"), "cannot be read"),
     ],
 )
@@ -299,11 +327,18 @@ def test_a_price_or_a_metric_that_is_off_by_more_than_the_tolerance_is_found() -
             )
             found = compare_closely(EngineRun("other", tables.closes, moved), tables)
             assert found.fill_differences == differences
-    row = dict(kernel.metrics)
+    row = dict(kernel.metrics) | {"guarded": 0}
     assert compare_row(row, kernel).equal
+    assert not compare_row(row | {"guarded": 1}, kernel).equal
     for name in METRIC_COLUMNS:
         wrong = row | {name: not row[name] if isinstance(row[name], bool) else (row[name] or 0) + 1}
         assert compare_row(wrong, kernel).fill_differences == 1, name
+
+
+def test_a_single_buy_that_guards_hold_back_in_one_engine_alone_is_found() -> None:
+    kernel, event = _two_runs()
+    found = compare(replace(event, guarded=1), kernel)
+    assert (found.guarded_difference, found.equal) == (1, False)
 
 
 def _two_runs() -> tuple[EngineRun, EngineRun]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 ENGINES = ("sweep", "event", "backtrader", "live")
 WITHOUT_EXITS = {"backtrader"}
-WITHOUT_GUARDS = {"backtrader", "live"}
+WITHOUT_GUARDS = {"backtrader"}
+WITHOUT_FINE = {"backtrader", "live"}
 
 
 def parity(
@@ -112,7 +113,7 @@ def _wanted(engines: str, *, exits: bool, guards: bool, fine: bool) -> list[str]
     for asked, what, without in (
         (exits, "exits", WITHOUT_EXITS),
         (guards, "guards", WITHOUT_GUARDS),
-        (fine, "finer candles", WITHOUT_GUARDS),
+        (fine, "finer candles", WITHOUT_FINE),
     ):
         if asked and without & set(wanted):
             lacking = [one for one in wanted if one in without]
@@ -128,7 +129,7 @@ def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
     from workbench.report import parity
 
     if engine == "live":
-        return [parity.compare(_live(kernel, case.exits), parity.from_backtest(kernel))]
+        return [parity.compare(_live(kernel, case), parity.from_backtest(kernel))]
     if engine == "event":
         run = parity.from_backtest(case.run("event", "exchange"))
         return [parity.compare(run, parity.from_backtest(kernel))]
@@ -140,7 +141,7 @@ def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
     return [parity.compare_closely(theirs, parity.from_backtest(free))]
 
 
-def _live(kernel: Run, exits: str) -> EngineRun:
+def _live(kernel: Run, case: _Case) -> EngineRun:
     from tqdm import tqdm
 
     from bridge.rehearsal import rehearse
@@ -159,7 +160,8 @@ def _live(kernel: Run, exits: str) -> EngineRun:
             candles,
             strategy=kernel.spec.name,
             params=kernel.params,
-            exits=exits,
+            exits=case.exits,
+            guards=case.guards,
             cash=costs.cash,
             fee_bps=costs.fee_bps,
             slippage_bps=costs.slippage_bps,
@@ -183,17 +185,20 @@ def _show(kernel: Run, found: list[Comparison], *, as_json: bool) -> None:
         return
     from workbench.cli.tables import print_rows
 
+    guarded = kernel.costs.guards.is_any
     rows = [
         [
             one.engine, one.reference, f"{one.decisions:,}" if one.decisions else "–",
             str(one.decision_differences) if one.decisions else "–", f"{one.fills:,}", str(one.fill_differences),
+            *([str(one.guarded), str(one.guarded_difference)] if guarded else []),
             f"{one.equity_difference:.1e}", f"{one.tolerance:g}",
             "equal" if one.equal else "DIFFERENT",
         ]
         for one in found
     ]  # fmt: skip
     columns = [
-        "engine", "against", "decisions", "differ", "fills", "differ", "equity, relative", "may", "",
+        "engine", "against", "decisions", "differ", "fills", "differ",
+        *(["buys refused", "differ"] if guarded else []), "equity, relative", "may", "",
     ]  # fmt: skip
     notes = (
         kernel.candles.source,

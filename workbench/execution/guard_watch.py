@@ -19,7 +19,7 @@ from collections import deque
 
 import numpy as np
 
-from workbench.core.guards import buy_guard, holds_back, realised_volatility, sized
+from workbench.core.guards import buy_guard, realised_volatility, sized
 from workbench.core.intents import ERROR_RANGE, REASONS
 from workbench.core.records import readable
 from workbench.errors import UsageError
@@ -35,7 +35,7 @@ class GuardWatch:
     """The guards of one instance, if any `is_on`; `count` is how many buys they held back."""
 
     def __init__(self, guards: Guards, *, capital: float) -> None:
-        self.is_on = guards.is_any
+        self.is_on, self.holds_back = guards.is_any, guards.holds_back
         self.count = 0
         self._record = readable(guards.record())
         self._peak = self._equity = self._day_equity = capital
@@ -46,11 +46,6 @@ class GuardWatch:
         self._trip_began = 0.0  # what had been realised before this round trip
         self._last_exit = -1
         self._losses = 0
-
-    @property
-    def holds_back(self) -> bool:
-        """Return whether any guard could ever refuse a buy."""
-        return bool(holds_back(self._record[0]))
 
     def filled(self, time_ms: int, order: int, before: LedgerAccount, after: LedgerAccount) -> None:
         """Take in an execution; an `order` that fills in parts is one buy, of the day that it began on."""

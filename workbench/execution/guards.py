@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.core.guards import GUARDS
+from workbench.core.guards import GUARDS, holds_back
+from workbench.core.records import readable
 from workbench.errors import UsageError
 from workbench.execution.pairs import pairs_of
 
@@ -71,6 +72,11 @@ class Guards:
     def is_any(self) -> bool:
         """Return whether any guard is on."""
         return any(getattr(self, n) for n in GUARDS.names or () if n != "volatility_bars")
+
+    @property
+    def holds_back(self) -> bool:
+        """Return whether any guard could ever refuse a buy."""
+        return bool(holds_back(readable(self.record())[0]))
 
     def record(self) -> np.ndarray:
         """Return the GUARDS record (shape (1,)) that the kernel reads."""

@@ -29,11 +29,15 @@ CLOSE_COLUMNS = ("price", "quantity")
 
 @dataclass(frozen=True, slots=True)
 class EngineRun:
-    """One engine's run: `closes` (open_time_ms, target, equity) and `fills` (FILL_COLUMNS at least)."""
+    """One engine's run: `closes` (open_time_ms, target, equity) and `fills` (FILL_COLUMNS at least).
+
+    `guarded` counts the buys that guards held back.
+    """
 
     engine: str
     closes: pl.DataFrame
     fills: pl.DataFrame
+    guarded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,13 @@ class Comparison:
     fill_differences: int
     equity_difference: float
     tolerance: float = EQUITY_TOLERANCE
+    guarded: int = 0  # by the reference
+    guarded_difference: int = 0
 
     @property
     def equal(self) -> bool:
         """Return whether nothing differs beyond the tolerance."""
-        same = self.decision_differences == self.fill_differences == 0
+        same = self.decision_differences == self.fill_differences == self.guarded_difference == 0
         return same and self.equity_difference <= self.tolerance
 
 
@@ -64,7 +70,7 @@ def from_backtest(run: BacktestResult) -> EngineRun:
     fills = run.fills.select(
         pl.col("time").dt.epoch("ms").alias("time_ms"), "side", "ticks", "lots", *CLOSE_COLUMNS
     )
-    return EngineRun(_named(run), closes, fills)
+    return EngineRun(_named(run), closes, fills, run.guarded)
 
 
 def _named(run: BacktestResult) -> str:
@@ -79,16 +85,17 @@ def from_export(folder: Path, rules: Instrument, timeframe: Timeframe, *, end_ms
     """
     decisions = pl.read_parquet(folder / "decisions.parquet")
     closes = decisions.select("open_time_ms", pl.col("target").fill_nan(None), "equity")
+    guarded = decisions.filter(pl.col("guard") != "").height
     fills = pl.read_parquet(folder / "fills.parquet")
     if not fills.height:
-        return EngineRun("live", closes, _no_fills())
+        return EngineRun("live", closes, _no_fills(), guarded)
     fills = fills.filter(pl.col("market_ms") < end_ms).select(
         pl.col("market_ms").map_elements(timeframe.floor, pl.Int64).alias("time_ms"),
         "side",
         (pl.col("price_e8") // rules.tick_e8).alias("ticks"),
         (pl.col("quantity_e8") // rules.step_e8).alias("lots"),
     )
-    return EngineRun("live", closes, fills)
+    return EngineRun("live", closes, fills, guarded)
 
 
 def compare(run: EngineRun, reference: EngineRun) -> Comparison:
@@ -127,6 +134,8 @@ def compare_row(row: Mapping[str, object], reference: BacktestResult) -> Compari
         fills=reference.fills.height,
         fill_differences=apart,
         equity_difference=gap,
+        guarded=reference.guarded,
+        guarded_difference=abs(_count(row["guarded"]) - reference.guarded),
     )
 
 
@@ -151,6 +160,8 @@ def _compared(
         fill_differences=fill_differences,
         equity_difference=float(np.max(np.nan_to_num(gap, nan=np.inf))),
         tolerance=tolerance,
+        guarded=reference.guarded,
+        guarded_difference=abs(run.guarded - reference.guarded),
     )
 
 
@@ -159,6 +170,11 @@ def _fill_differences(
 ) -> int:
     a, b = (frame.select(columns).rows() for frame in (ours, theirs))
     return sum(x != y for x, y in zip(a, b, strict=False)) + abs(len(a) - len(b))
+
+
+def _count(value: object) -> int:
+    assert isinstance(value, int)
+    return value
 
 
 def _no_fills() -> pl.DataFrame:
