@@ -113,6 +113,7 @@ class Dashboard:
                 interval=request.interval,
                 capital=request.capital,
                 exits=request.exits,
+                guards=request.guards,
                 command_id=uuid.uuid4().hex,
             )
         except Exception as failure:

@@ -53,6 +53,7 @@ class ControlClient(Protocol):
         interval: str,
         capital: float,
         exits: str,
+        guards: str,
         command_id: str,
     ) -> Instance:
         """Start an instance; the same command id never starts a second one."""

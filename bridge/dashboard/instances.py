@@ -23,6 +23,14 @@ from bridge.dashboard.wording import (
 )
 
 
+class HeldBack(TypedDict):
+    """The last buy that a guard refused: the candle it was decided on, and which guard."""
+
+    open_time_ms: int
+    guard: str
+    note: str
+
+
 class Instance(TypedDict):
     """One instance as GET /v1/state describes it; null where nothing is known."""
 
@@ -52,6 +60,9 @@ class Instance(TypedDict):
     synthetic: bool
     code_sha: NotRequired[str]
     exits: NotRequired[str]
+    guards: NotRequired[str]
+    guarded: NotRequired[int | None]
+    last_guarded: NotRequired[HeldBack | None]
     stop: NotRequired[float | None]
     take_profit: NotRequired[float | None]
 
@@ -204,6 +215,16 @@ def facts_of(one: Instance) -> list[dict[str, str]]:
         {"label": "Cash", "text": amount(one["cash"])},
         {"label": "Fees paid", "text": amount(one["fees"])},
         {"label": "Round trips", "text": amount(one["trades"], 0)},
+        *(_held_back(one) if one.get("guards") else []),
+    ]
+
+
+def _held_back(one: Instance) -> list[dict[str, str]]:
+    last = one.get("last_guarded")
+    said = f"{last['guard']}, {moment(last['open_time_ms'])}" if last else "–"
+    return [
+        {"label": "Buys refused", "text": amount(one.get("guarded"), 0)},
+        {"label": "Last refused by", "text": said},
     ]
 
 
@@ -211,4 +232,7 @@ def _parameters(one: Instance) -> str:
     values = ", ".join(f"{name} {value:g}" for name, value in one["params"].items())
     market = f"{one['symbol']} {one['interval']}"
     exits = f" · exits {one['exits']}" if one.get("exits") else ""
-    return f"{one['strategy']}({values}) · {market}{exits} · capital {amount(one['capital'])}"
+    guards = f" · guards {one['guards']}" if one.get("guards") else ""
+    return (
+        f"{one['strategy']}({values}) · {market}{exits}{guards} · capital {amount(one['capital'])}"
+    )

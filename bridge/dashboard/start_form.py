@@ -56,10 +56,11 @@ class StartRequest:
     interval: str
     capital: float
     exits: str = ""
+    guards: str = ""
 
 
 class StartForm(anywidget.AnyWidget):
-    """Symbol, timeframe, strategy with its parameters, protective exits, capital, account and name."""
+    """Symbol, timeframe, strategy with its parameters, protective exits, guards, capital, account and name."""
 
     _esm: ClassVar[str] = script("form.js")
     _css: ClassVar[str] = style_sheet()
@@ -161,6 +162,7 @@ def read_request(
         interval=_one_of(str(fields.get("interval") or ""), TIMEFRAMES, "timeframe"),
         capital=capital,
         exits=str(fields.get("exits") or "").strip(),
+        guards=str(fields.get("guards") or "").strip(),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,6 +16,7 @@ from tests.bridge.stage import Stage
 from tests.bridge.wire_cutter import WireCutter
 
 SCALE = 10**8
+DAY_MS = 86_400_000
 MakeStage = Callable[[], Stage]
 
 
@@ -87,6 +90,42 @@ def test_runner_and_gateway_may_be_killed_and_trading_goes_on(make_stage: MakeSt
     assert stage.client.fills("one") == known
     stage.step_until_fills("one", len(known) + 2)
     books_equal_truth(stage, "one")
+
+
+def test_what_guards_refused_is_known_after_a_kill_and_they_go_on(make_stage: MakeStage) -> None:
+    """kill -9 of the gateway: count, last refusal and the day's buys are the journal's."""
+    stage = make_stage()
+    stage.serve()
+    stage.wait_connected()
+    stage.start("one", guards="trades_a_day=1,cooldown_bars=5")
+    step_until(stage, lambda one: one["guarded"] >= 1)
+    gateway, known = stage.wait_connected(), stage.client.instance("one")
+    assert known["last_guarded"]["guard"] in ("trades_a_day", "cooldown_bars")
+    os.kill(gateway, signal.SIGKILL)
+    wait_for(lambda: stage.client.accounts()[0]["gateway_pid"] not in (None, gateway))
+    stage.wait_connected()
+    again = stage.client.instance("one")
+    for name in ("guards", "guarded", "last_guarded"):
+        assert again[name] == known[name]
+    step_until(stage, lambda one: one["guarded"] > known["guarded"])
+    refused = [one for one in stage.client.decisions("one") if one["guard"]]
+    assert len(refused) == known["guarded"] + 1
+    assert not any(one["acted"] or one["side"] for one in refused)
+    buys = [one["market_ms"] // DAY_MS for one in stage.client.fills("one") if one["side"] == "BUY"]
+    assert len(buys) == len(set(buys)), "two buys on one day"
+    said = subprocess.run(
+        [sys.executable, "-m", "bridge.cli", "status"], capture_output=True, text=True, check=True,
+        env={**os.environ, "WORKBENCH_HOME": str(stage.home)},
+    ).stdout  # fmt: skip
+    assert f"guards trades_a_day=1,cooldown_bars=5: buys refused: {len(refused)}, the last" in said
+
+
+def step_until(stage: Stage, true: Callable[[dict[str, Any]], bool], most: int = 150) -> None:
+    """Step the instance `one` until that is true of it."""
+    for _ in range(most):
+        if true(stage.step("one")):
+            return
+    raise AssertionError(f"not within {most} candles")
 
 
 def test_a_gateway_that_dies_around_an_order_never_orders_twice(make_stage: MakeStage) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,6 +90,7 @@ def test_an_instance_started_in_the_page_outlives_the_page_its_kernel_and_voila(
     page.fill('input[name="params.macd.fast"]', "3")
     page.select_option("select[name=symbol]", "BTCUSDT")
     page.select_option("select[name=interval]", "1m")
+    page.fill("input[name=guards]", "cooldown_bars=6")
     page.fill("input[name=capital]", "2000")
     page.fill("input[name=name]", "skeleton")
     begin = time.monotonic()
@@ -137,6 +139,10 @@ def test_an_instance_started_in_the_page_outlives_the_page_its_kernel_and_voila(
             ),
             "bars that grow on the page opened again",
         )
+        held_back = second.wait_for_selector('[data-fact="Buys refused"]')
+        until(lambda: held_back.inner_text().split()[-1] not in ("0", "–"), "a buy refused")
+        last = second.inner_text('[data-fact="Last refused by"]')
+        assert re.search(r"cooldown_bars, 20\d\d-", last)
         second.screenshot(path=str(screenshots / "live_4_reopened.png"))
 
         begin = time.monotonic()

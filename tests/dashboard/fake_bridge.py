@@ -181,5 +181,14 @@ class FakeBridge:
             "last_candle_ms": FIRST_MS + (seen - 1) * MINUTE_MS,
             "started_ms": int(self._born[name] * 1000),
             "runner_pid": 3,
+            "guards": request.get("guards", ""),
+            "guarded": trades // 3 if request.get("guards") else 0,
+            "last_guarded": {
+                "open_time_ms": FIRST_MS + (self.warm_up + trades) * MINUTE_MS,
+                "guard": "cooldown_bars",
+                "note": "guard cooldown_bars=3 allows no buy now: its target is spent",
+            }
+            if request.get("guards") and trades >= 3
+            else None,
             "synthetic": self.synthetic,
         }

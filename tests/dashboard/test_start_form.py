@@ -31,9 +31,10 @@ def test_typed_text_becomes_a_request_with_numbers() -> None:
     )
 
 
-def test_exits_are_passed_on_as_they_were_typed() -> None:
-    typed = {**TYPED, "exits": " stop=2%,time_stop=48 "}
-    assert read_request(typed, [MACD], suggested="one").exits == "stop=2%,time_stop=48"
+def test_exits_and_guards_are_passed_on_as_they_were_typed() -> None:
+    typed = {**TYPED, "exits": " stop=2%,time_stop=48 ", "guards": " daily_loss=5% "}
+    request = read_request(typed, [MACD], suggested="one")
+    assert (request.exits, request.guards) == ("stop=2%,time_stop=48", "daily_loss=5%")
 
 
 @pytest.mark.parametrize(

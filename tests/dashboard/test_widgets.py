@@ -8,7 +8,7 @@ import pytest
 from fake_bridge import FakeBridge
 
 from bridge.dashboard.fills import FillsTable
-from bridge.dashboard.instances import InstancesTable, facts_of, row_of
+from bridge.dashboard.instances import InstanceFacts, InstancesTable, facts_of, row_of
 from bridge.dashboard.static_files import STATIC
 from bridge.dashboard.status import StatusBar
 from bridge.dashboard.wording import amount, base_asset, moment, price_decimals, quantity, signed
@@ -100,6 +100,22 @@ def test_an_instance_of_which_nothing_is_known_yet_is_still_shown(instance: dict
     unknown |= dict.fromkeys(["trades", "bars", "target", "last_candle_ms", "started_ms", "reason"])
     row = row_of({**instance, **unknown, "state": "STARTING"})
     assert [cell["text"] for cell in row["cells"]][3:] == ["flat", "–", "–", "–", "–"]
+
+
+def test_a_card_says_which_guards_are_on_and_what_they_refused(instance: dict) -> None:
+    """Without guards it says nothing of them."""
+    labels = [fact["label"] for fact in facts_of(instance)]
+    assert "Buys refused" not in labels
+    last = {"open_time_ms": 1_735_776_000_000, "guard": "daily_loss", "note": "so"}
+    guarded = {**instance, "guards": "daily_loss=5%", "guarded": 3, "last_guarded": last}
+    told = {fact["label"]: fact["text"] for fact in facts_of(guarded)}
+    assert told["Buys refused"] == "3"
+    assert told["Last refused by"] == "daily_loss, 2025-01-02 00:00"
+    quiet = {fact["label"]: fact["text"] for fact in facts_of({**guarded, "last_guarded": None})}
+    assert quiet["Last refused by"] == "–"
+    facts = InstanceFacts()
+    facts.show(guarded)
+    assert "guards daily_loss=5%" in facts.note
 
 
 def test_running_instances_come_before_those_that_ended(instance: dict) -> None:

@@ -36,6 +36,9 @@ function render({ model, el }) {
   const capital = text("decimal");
   const exits = text("text");
   exits.placeholder = "stop=2%,take_profit=3atr";
+  const guards = text("text");
+  guards.placeholder = "daily_loss=5%,drawdown=20%";
+  guards.title = "When it may not buy, or how large it may be: trades_a_day, daily_loss, drawdown, cooldown_bars, loss_streak, streak_pause_bars, volatility, volatility_bars";
   const name = text("text");
   const doc = element("p", "wb-note wb-doc");
   const params = element("div", "wb-params");
@@ -49,6 +52,7 @@ function render({ model, el }) {
     field("symbol", "Symbol", symbol), field("interval", "Timeframe", interval),
     field("account", "Account", account, { wide: true }),
     field("exits", "Protective exits", exits, { wide: true }),
+    field("guards", "Guards", guards, { wide: true }),
     field("capital", "Capital", capital, { hint: "USDT" }), field("name", "Name", name), button, alert,
   );
 
@@ -74,6 +78,7 @@ function render({ model, el }) {
     fillOptions(account, model.get("accounts"), values.account);
     capital.value = values.capital ?? "";
     exits.value = values.exits ?? "";
+    guards.value = values.guards ?? "";
     drawParameters();
     drawName();
   }
@@ -104,7 +109,7 @@ function render({ model, el }) {
     if (button.disabled) return;
     button.disabled = true; // at once: the kernel's answer follows
     const fields = { strategy: strategy.value, symbol: symbol.value, interval: interval.value, account: account.value,
-      exits: exits.value, capital: capital.value, name: name.value, params: {} };
+      exits: exits.value, guards: guards.value, capital: capital.value, name: name.value, params: {} };
     const prefix = `params.${strategy.value}.`;
     params.querySelectorAll("input").forEach((input) => { fields.params[input.name.slice(prefix.length)] = input.value; });
     model.send({ kind: "start", fields });
