@@ -1,8 +1,7 @@
 """One instance's life: load, warm up, then for each closed candle: Bar, Decision, one commit, ticket, settled.
 
 The driver is the only one that moves its instance on, one candle after the other, so tickets of
-an instance never overlap. A dead runner is replaced and gets the same Bar again; a faulty one
-faults the instance.
+an instance never overlap. A faulty runner faults the instance.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from bridge.gateway import core
 from bridge.gateway.books import Book, Books, range_warm_up
 from bridge.gateway.desk import ALWAYS_MS, OrderDesk
 from bridge.gateway.exits import LiveExits
+from bridge.gateway.instance_runner import InstanceRunner
 from bridge.gateway.ladder import LiveLadder
 from bridge.gateway.ladder_exits import LadderExits
 from bridge.journal_rows import (
@@ -32,14 +32,12 @@ from bridge.journal_rows import (
     InstanceState,
     TicketStatus,
 )
-from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone, RunnerLink
+from bridge.runner_link import RunnerFactory, RunnerFault
 from workbench.core.intents import ERROR_RANGE, REASONS
 from workbench.errors import ExchangeError, UsageError
 from workbench.execution.instance import target_beside_exits
 from workbench.market.instruments import SCALE
 from workbench.market.timeframes import parse_timeframe
-
-MOST_DEATHS = 3  # of a runner on one and the same candle
 
 
 class Driver:
@@ -61,7 +59,6 @@ class Driver:
         self._books = books
         self._exchange = exchange
         self._desk = desk
-        self._runners = runners
         self._clock = clock
         self._tape_market = tape_market
         self._on_change = on_change
@@ -69,8 +66,7 @@ class Driver:
         self._ladder = LiveLadder(book, books, desk, clock)
         self._exits = LiveExits(book, books, desk, exchange, clock)
         self._watch = LadderExits(book, books, self._ladder, self._exits, clock)
-        self._link: RunnerLink | None = None
-        self._loaded: Loaded | None = None
+        self._runner = InstanceRunner(book, runners, clock)
         self._stop = asyncio.Event()
         book.settled = False  # until what an earlier process left behind is known and answered
         if book.row.state is InstanceState.STOPPING:
@@ -92,7 +88,7 @@ class Driver:
         except (RunnerFault, UsageError) as error:
             self._fault(str(error))
         finally:
-            self._let_runner_go()
+            self._runner.let_go()
         if self.book.row.state is InstanceState.FAULTED:
             await self._ladder.take_back()  # nobody would answer its fills
         while self.book.row.state is not InstanceState.STOPPED:
@@ -162,7 +158,7 @@ class Driver:
         if self.book.row.state is InstanceState.STARTING:
             await self._warm_up()
         else:
-            await self._runner()
+            await self._runner.loaded()
         if self.book.row.state is not InstanceState.RUNNING:
             return
         candles = ClosedCandles(
@@ -227,7 +223,7 @@ class Driver:
         await self._exits.hear()
 
     async def _warm_up(self) -> None:
-        _, loaded = await self._runner()
+        _, loaded = await self._runner.loaded()
         row = self.book.row
         ranged = max(range_warm_up(self.book.protection.range_period), self.book.guards.warm_up)
         failures = 0
@@ -250,7 +246,7 @@ class Driver:
             except ExchangeError:
                 failures += 1
                 await self._clock.sleep(back_off(failures))
-        link, loaded = await self._runner()
+        link, loaded = await self._runner.loaded()
         candles = closed[-loaded.stable :] if loaded.stable else []
         measured = closed[-ranged:] if ranged else []
         earlier = measured[: max(0, len(measured) - len(candles))]
@@ -280,7 +276,7 @@ class Driver:
             exit_reason=self.book.protection.reason,
             ladder_filled=self._ladder.filled,
         )
-        answer = await self._ask_runner(candle, position)
+        answer = await self._runner.decide(candle, position)
         account = self._books.ledger.account(name)
         row = self._follow_levels(candle, answer, is_open=account.is_open)
         row, cancels = self._ladder.lay(row, answer.intent)
@@ -342,50 +338,6 @@ class Driver:
             return 0
         return self._timeframe.next(self._timeframe.next(row.last_candle_ms))
 
-    async def _ask_runner(self, candle: CandleRow, position: bytes) -> core.Answer:
-        row, deaths = self.book.row, 0
-        while True:
-            try:
-                link, _ = await self._runner()
-                state, intent = await link.decide(
-                    row.seq + 1,
-                    row.strategy_state,
-                    core.candle_bytes(candle),
-                    position,
-                    timeout=min(5.0, 0.1 * self._timeframe.mean_ms / 1000),
-                )
-                return core.Answer(state, intent)
-            except RunnerGone as gone:
-                deaths += 1
-                self._let_runner_go()
-                if deaths >= MOST_DEATHS:
-                    when = candle.open_time_ms
-                    raise RunnerFault(f"{gone} {deaths} times on the candle of {when}") from None
-                await self._clock.sleep(back_off(deaths))
-
-    async def _runner(self) -> tuple[RunnerLink, Loaded]:
-        """Return the living runner, or a new one with the instance's pinned code loaded."""
-        if self._link is not None and self._loaded is not None:
-            return self._link, self._loaded
-        row, deaths = self.book.row, 0
-        while True:
-            try:
-                link = await self._runners.start(row.strategy)
-                loaded = await link.load(row.strategy, row.params, row.code_sha)
-                break
-            except RunnerGone as gone:
-                deaths += 1
-                if deaths >= MOST_DEATHS:
-                    raise RunnerFault(f"no runner can be started: {gone}") from None
-                await self._clock.sleep(back_off(deaths))
-        if row.state_layout and loaded.state_layout != row.state_layout:
-            raise RunnerFault(
-                f"STATE of {row.strategy} has another layout than the saved one; stop the instance and start it anew"
-            )
-        self._link, self._loaded = link, loaded
-        self.book.runner_pid = link.pid
-        return link, loaded
-
     async def _end(self) -> None:
         """Take back what rests, sell if the policy says so, then be STOPPED."""
         self._desk.open_until(self.book, 0)
@@ -428,9 +380,3 @@ class Driver:
         self.book.last_price = price
         self._exits.saw_price(price)
         self._watch.saw_price(price)
-
-    def _let_runner_go(self) -> None:
-        if self._link is not None:
-            self._link.close()
-        self._link = self._loaded = None
-        self.book.runner_pid = None
