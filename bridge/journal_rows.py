@@ -62,6 +62,8 @@ class TicketStatus(StrEnum):
 # Why an exit's ticket was written; every other reason is a decision's.
 EXIT_STOP, EXIT_TAKE_PROFIT, EXIT_TIME = "stop loss", "take profit", "time stop"
 STANDING_EXITS = frozenset({EXIT_STOP, EXIT_TAKE_PROFIT})
+RUNG_STOP = "stop loss of a rung"  # the other half of a rung's sale
+EXITS = STANDING_EXITS | {EXIT_TIME, RUNG_STOP}
 
 UNSETTLED = frozenset({TicketStatus.WRITTEN, TicketStatus.OPEN, TicketStatus.CANCELLING})
 

@@ -20,6 +20,7 @@ from bridge.journal_rows import (
     EXIT_STOP,
     EXIT_TAKE_PROFIT,
     EXIT_TIME,
+    RUNG_STOP,
     STANDING_EXITS,
     UNSETTLED,
     DecisionRow,
@@ -37,6 +38,7 @@ from workbench.strategies.spec import wilder_stable
 
 _REASONS = {
     EXIT_STOP: REASON_STOP,
+    RUNG_STOP: REASON_STOP,
     EXIT_TAKE_PROFIT: REASON_TAKE_PROFIT,
     EXIT_TIME: REASON_TIME,
 }
@@ -99,6 +101,12 @@ class Book:
         """Return the quote that buys of ours have locked at the exchange: owned, but not free there."""
         buys = (ticket for ticket in self.resting if ticket.side is Side.BUY)
         return sum(one.left_e8 * one.price_e8 // SCALE for one in buys)
+
+    @property
+    def exposed_if_down_e8(self) -> int:
+        """Return the quote that a ladder's buys may spend while the gateway is down, without a stop for it."""
+        stops = self.row.ladder and self.protection.has_stop
+        return self.locked_quote_e8 if stops else 0
 
     @property
     def unsettled(self) -> list[Ticket]:

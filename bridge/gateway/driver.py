@@ -83,6 +83,7 @@ class Driver:
         try:
             if self._is_alive:
                 await self._ladder.restore()
+                await self._protect()
             self._settled()
             await self._trade_until_stop()
         except (RunnerFault, UsageError) as error:
@@ -91,6 +92,7 @@ class Driver:
             self._runner.let_go()
         if self.book.row.state is InstanceState.FAULTED:
             await self._ladder.take_back()  # nobody would answer its fills
+            await self._exits.protect()
         while self.book.row.state is not InstanceState.STOPPED:
             await self._guard_until_stop()
             self._stop.clear()
@@ -116,6 +118,10 @@ class Driver:
 
     async def _recover(self) -> None:
         """Know what became of every ticket, and protect what is held, before anything else is decided."""
+        try:
+            self._ladder.load()
+        except UsageError as error:
+            self._fault(str(error))
         for ticket in self.book.resting:
             await self._desk.recover(self.book, ticket)
         row = self.book.row
@@ -218,9 +224,15 @@ class Driver:
 
     async def _on_news(self) -> None:
         """Do what a fill or an end of a resting order calls for."""
-        await self._ladder.hear()
-        await self._watch.hear()
-        await self._exits.hear()
+        await (self._watch.hear() if self._rests_a_ladder else self._exits.hear())
+
+    async def _protect(self) -> None:
+        """Make what is held protected, beside a ladder or without one."""
+        await (self._watch.protect() if self._rests_a_ladder else self._exits.protect())
+
+    @property
+    def _rests_a_ladder(self) -> bool:
+        return bool(self.book.row.ladder) and self._is_alive
 
     async def _warm_up(self) -> None:
         _, loaded = await self._runner.loaded()
@@ -301,9 +313,9 @@ class Driver:
             ticket = await self._exits.make_way(step.ticket, was_open=account.is_open)
             if ticket is not None:
                 await self._exits.carry_out(ticket)
-        await self._ladder.place()
         await self._exits.act_if_due()
-        await self._exits.protect()
+        await self._ladder.place()
+        await self._protect()
         await self._hear_news()
         self._settled()
 
@@ -344,6 +356,8 @@ class Driver:
         self.book.settled = False
         await self._ladder.take_back()
         flattens = self.book.row.stop_policy == "flatten"
+        if not flattens:
+            await self._exits.protect()
         for ticket in self.book.resting:
             if flattens or ticket.reason not in STANDING_EXITS:
                 await self._desk.withdraw(self.book, ticket)
@@ -379,4 +393,3 @@ class Driver:
     def _saw_price(self, price: float) -> None:
         self.book.last_price = price
         self._exits.saw_price(price)
-        self._watch.saw_price(price)

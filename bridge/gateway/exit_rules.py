@@ -19,18 +19,12 @@ def demand_exits_that_can_stand(form: str, rules: OrderRules, *, writes_ladder: 
     if not form:
         return
     exits = exits_of(form)
-    if writes_ladder:
-        raise UsageError(
-            f"exits {form!r} beside a ladder: its rungs lock the base that an exit would sell, which live "
-            "instances do not carry yet; leave the exits out, or backtest them"
-        )
     stops, gains = _stops(exits), bool(exits["take_profit"]["unit"][0] != UNIT_NONE)
     if stops and not {OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT} & rules.kinds:
         raise UsageError(f"exits {form!r}: the exchange takes no stop orders for this symbol")
-    if stops and gains and not rules.pairs:
-        raise UsageError(
-            f"exits {form!r}: the exchange takes no OCO for this symbol; choose a stop or a take-profit"
-        )
+    if stops and (gains or writes_ladder) and not rules.pairs:
+        mend = "leave the stop out" if writes_ladder else "choose a stop or a take-profit"
+        raise UsageError(f"exits {form!r}: the exchange takes no OCO for this symbol; {mend}")
 
 
 def demand_stop_slot(symbol: str, form: str, rules: OrderRules, books: Iterable[Book]) -> None:

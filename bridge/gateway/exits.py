@@ -9,14 +9,14 @@ fill and every decision `protect` compares what should stand with what does:
 A stop that is refused because the price has passed it sells at market at once; so does one that nobody
 can place, or whose fate is unknown for long, where all of the account's base is this position's: a stop
 that did land has then locked it, and the sale is refused. A sale cancels the exits first and sells what
-they have left. Nothing is protected beside a ladder, whose rungs have locked the base.
+they have left. Beside a ladder they hold what its sales leave them (`parting`), and a sale takes it back first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bridge.clock import Clock
@@ -25,12 +25,14 @@ from bridge.exchanges.base import Exchange, OrderKind, Refused, Side, Unanswered
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
-from bridge.gateway.ids import client_order_id, list_id
-from bridge.gateway.tickets import resting_ticket, ticket_event
+from bridge.gateway.legs import Leg, stop_leg, tickets_of
+from bridge.gateway.parting import is_too_small
+from bridge.gateway.tickets import ticket_event
 from bridge.journal_rows import (
     EXIT_STOP,
     EXIT_TAKE_PROFIT,
     EXIT_TIME,
+    EXITS,
     Event,
     InstanceRow,
     Row,
@@ -49,25 +51,7 @@ TRY_AGAIN = (
 )
 LONGEST_WAIT = 300.0
 WOULD_TRIGGER = "-2010"
-LIMIT_BELOW_STOP = 0.01  # of a stop-limit, where the exchange has no plain stop for the symbol
 ALIVE = frozenset({TicketStatus.OPEN, TicketStatus.DONE})
-
-
-@dataclass(frozen=True, slots=True)
-class _Leg:
-    """An order that should stand."""
-
-    kind: OrderKind
-    quantity_e8: int
-    price_e8: int
-    stop_e8: int
-    reason: str
-
-    def is_of(self, ticket: Ticket) -> bool:
-        """Tell whether a ticket is this order."""
-        ours = (self.kind, self.quantity_e8, self.price_e8, self.stop_e8)
-        theirs = (ticket.kind, ticket.left_e8, ticket.price_e8, ticket.stop_e8)
-        return ours == theirs and ticket.status is not TicketStatus.CANCELLING
 
 
 class LiveExits:
@@ -78,9 +62,11 @@ class LiveExits:
     ) -> None:
         self._book, self._books, self._desk = book, books, desk
         self._exchange, self._clock = exchange, clock
-        self._refused_gain: _Leg | None = None  # the stop stands without it
+        self._refused_gain: Leg | None = None  # the stop stands without it
         self._failures = self._lost_sales = 0
         self._passed_at: float | None = None  # since when the price is below a stop-limit
+        self.take_ladder_back: Callable[[], Awaitable[None]] | None = None
+        self.spoken_e8: int | None = None  # base that a ladder's sales will lock, where it says so
 
     @property
     def is_open(self) -> bool:
@@ -105,7 +91,7 @@ class LiveExits:
             sent = await self._place(wanted)
             if not await self._take_refusals(wanted, sent):
                 return
-        self._tell_unprotected("its exits do not reach the exchange")
+        self.tell_unprotected("its exits do not reach the exchange")
         if any(leg.stop_e8 for leg in wanted):
             await self.sell(EXIT_STOP)
 
@@ -124,7 +110,7 @@ class LiveExits:
         if abs(await self._base_at_exchange() - owned_e8) < one.step_e8:
             await self.protect()
         elif self._wanted() and not self._book.exits:
-            self._tell_unprotected("the fate of an order is unknown")
+            self.tell_unprotected("the fate of an order is unknown")
 
     async def carry_out(self, ticket: Ticket) -> Ticket:
         """Carry out a market order; a sale of unknown fate does not leave its position bare for long.
@@ -136,7 +122,7 @@ class LiveExits:
             return await self._desk.carry_out(self._book, ticket)
         selling = asyncio.ensure_future(self._desk.carry_out(self._book, ticket, attempts=1))
         if not await self._is_known_soon(selling):
-            self._tell_unprotected("the fate of its sale is unknown")
+            self.tell_unprotected("the fate of its sale is unknown")
             await self.protect_before_search()
         done = await selling
         if ticket.reason == EXIT_STOP and self._stands(self._wanted()):
@@ -157,15 +143,14 @@ class LiveExits:
 
         An exit may have been quicker: then less is left to sell, and an entry's target is spent.
         """
-        if self._book.row.ladder:
-            return ticket
         if ticket.side is Side.SELL:
             await self.clear()
             quantity_e8 = min(ticket.quantity_e8, self._lots_e8)
             rest = replace(ticket, quantity_e8=quantity_e8)
             gone = quantity_e8 < ticket.quantity_e8 and self._is_too_small(quantity_e8)
         else:
-            rest, gone = ticket, was_open and not self.is_open
+            rest = ticket
+            gone = was_open and not self.is_open and not self._book.row.ladder
         if gone:
             rest = replace(rest, status=TicketStatus.VOID)
         if rest != ticket:
@@ -180,21 +165,28 @@ class LiveExits:
             await self.sell(EXIT_TIME)
 
     async def sell(self, reason: str, *, most_e8: int | None = None) -> None:
-        """Sell the whole position at market, or at most so much, its exits taken back before."""
+        """Sell the whole position at market, or at most so much, its exits (and its ladder) taken back before."""
+        if reason in EXITS and self.take_ladder_back is not None:
+            await self.take_ladder_back()
+            self.spoken_e8 = None
         await self.clear()
         await self._sell_what_is_free(reason, most_e8)
 
     async def hear(self) -> None:
         """React to what happened at the exchange, or to time that passed."""
+        await self.help_on()
+        await self.protect()
+
+    async def help_on(self) -> None:
+        """Sell where a stop-limit does not fill; count how often a position was found unprotected."""
         self._failures = min(self._failures + bool(self._book.unprotected), 10)
         if self._has_slipped_through():
             self._alarm("the stop's limit was passed and is not filled: selling at market")
             await self.sell(EXIT_STOP)
-        await self.protect()
 
     def saw_price(self, price: float) -> None:
         """Notice when the market is below a stop-limit that has not filled."""
-        limits = [one for one in self._book.exits if one.kind is OrderKind.STOP_LOSS_LIMIT]
+        limits = [one for one in self._book.resting if one.kind is OrderKind.STOP_LOSS_LIMIT]
         if not any(price * SCALE <= one.stop_e8 for one in limits):
             self._passed_at = None
         elif self._passed_at is None:
@@ -209,27 +201,23 @@ class LiveExits:
 
     # -- what should stand
 
-    def _wanted(self) -> tuple[_Leg, ...]:
+    def _wanted(self) -> tuple[Leg, ...]:
         plan, quantity_e8 = self._book.protection, self._lots_e8
-        if self._book.row.ladder or not self.is_open or not quantity_e8:
+        if not self.is_open or not quantity_e8:
             return ()
+        level_e8 = plan.stop_e8 or plan.gain_e8
+        if self._book.row.ladder and is_too_small(quantity_e8, level_e8, self._book.instrument):
+            return ()  # a rung's fill may make it enough
         legs = []
         if plan.stop_e8 > 0:
-            legs.append(self._stop(quantity_e8, plan.stop_e8))
+            legs.append(stop_leg(self._book, quantity_e8, plan.stop_e8, EXIT_STOP))
         if plan.gain_e8:
-            gain = _Leg(OrderKind.LIMIT_MAKER, quantity_e8, plan.gain_e8, 0, EXIT_TAKE_PROFIT)
+            gain = Leg(OrderKind.LIMIT_MAKER, quantity_e8, plan.gain_e8, 0, EXIT_TAKE_PROFIT)
             if gain != self._refused_gain:
                 legs.append(gain)
         return tuple(legs)
 
-    def _stop(self, quantity_e8: int, stop_e8: int) -> _Leg:
-        if OrderKind.STOP_LOSS in self._book.rules.kinds:
-            return _Leg(OrderKind.STOP_LOSS, quantity_e8, 0, stop_e8, EXIT_STOP)
-        tick_e8 = self._book.instrument.tick_e8
-        limit_e8 = int(stop_e8 * (1 - LIMIT_BELOW_STOP)) // tick_e8 * tick_e8
-        return _Leg(OrderKind.STOP_LOSS_LIMIT, quantity_e8, limit_e8, stop_e8, EXIT_STOP)
-
-    def _stands(self, wanted: Sequence[_Leg]) -> bool:
+    def _stands(self, wanted: Sequence[Leg]) -> bool:
         standing = self._book.exits
         return len(standing) == len(wanted) and all(
             any(leg.is_of(ticket) for ticket in standing) for leg in wanted
@@ -237,23 +225,9 @@ class LiveExits:
 
     # -- placing
 
-    async def _place(self, wanted: Sequence[_Leg]) -> list[Ticket]:
+    async def _place(self, wanted: Sequence[Leg]) -> list[Ticket]:
         row = self._book.row
-        pair = list_id(client_order_id(row.tag, row.seq + 1, 1)) if len(wanted) == 2 else ""
-        tickets = [
-            resting_ticket(
-                row,
-                row.seq + 1 + i,
-                side=Side.SELL,
-                kind=leg.kind,
-                quantity_e8=leg.quantity_e8,
-                price_e8=leg.price_e8,
-                stop_e8=leg.stop_e8,
-                reason=leg.reason,
-                pair_id=pair,
-            )
-            for i, leg in enumerate(wanted)
-        ]
+        tickets = tickets_of(row, wanted)
         after = replace(row, seq=row.seq + len(tickets))
         self._commit([after, *tickets, *(ticket_event(ticket) for ticket in tickets)])
         placing = asyncio.ensure_future(self._desk.rest(self._book, tickets, attempts=1))
@@ -274,7 +248,7 @@ class LiveExits:
 
     async def _sell_while_unknown(self) -> None:
         """Sell the base that a stop of unknown fate has not locked, where it can only be this position's."""
-        self._tell_unprotected("the fate of its stop is unknown")
+        self.tell_unprotected("the fate of its stop is unknown")
         foreign_e8 = await self._base_at_exchange() - self._account.base_e8
         if abs(foreign_e8) < self._book.instrument.step_e8:
             await self._sell_what_is_free(EXIT_STOP)
@@ -287,7 +261,7 @@ class LiveExits:
             return -(10**18)
         return held.free_e8 + held.locked_e8 if held else 0
 
-    async def _take_refusals(self, wanted: Sequence[_Leg], sent: Sequence[Ticket]) -> bool:
+    async def _take_refusals(self, wanted: Sequence[Leg], sent: Sequence[Ticket]) -> bool:
         """Deal with exits that do not stand; return whether to look again."""
         if not self.is_open or not any(ticket.status is TicketStatus.REFUSED for ticket in sent):
             return True  # what stands is compared anew; what never arrived is sent anew
@@ -331,7 +305,7 @@ class LiveExits:
         self._commit([after, ticket, ticket_event(ticket)])
         done = await self.carry_out(ticket)
         if done.status in (TicketStatus.REFUSED, TicketStatus.VOID) and self._wanted():
-            self._tell_unprotected(f"the sale at market failed: {done.note}")
+            self.tell_unprotected(f"the sale at market failed: {done.note}")
 
     def _give_up(self) -> None:
         self._book.protection.give_up()
@@ -341,7 +315,8 @@ class LiveExits:
 
     # -- telling
 
-    def _tell_unprotected(self, why: str) -> None:
+    def tell_unprotected(self, why: str) -> None:
+        """Raise the alarm, once for as long as it lasts."""
         if not self._book.unprotected:
             self._alarm(f"UNPROTECTED: {why}")
             self._failures = 0
@@ -375,8 +350,12 @@ class LiveExits:
 
     @property
     def _lots_e8(self) -> int:
-        step_e8 = self._book.instrument.step_e8
-        return self._account.base_e8 // step_e8 * step_e8
+        """Return the whole lots that no sale of a ladder has locked, or will have."""
+        step_e8, spoken_e8 = self._book.instrument.step_e8, self.spoken_e8
+        if spoken_e8 is None:
+            sales = (one for one in self._book.resting if one.reason not in EXITS)
+            spoken_e8 = sum(one.left_e8 for one in sales if one.side is Side.SELL)
+        return max(0, self._account.base_e8 - spoken_e8) // step_e8 * step_e8
 
     def _is_too_small(self, quantity_e8: int) -> bool:
         one = self._book.instrument

@@ -14,6 +14,10 @@ is known by the seq of its ticket. What the ladder is, is journaled with the tic
 
 Cancels come first, then the market order of the decision, then what waits. An order at the market's
 own price trades at once, as a limit order does.
+
+While a level protects the position a sale is not sent at once: it is held back until whoever parts the
+base (`ladder_exits`) says where it stands, alone or as an OCO with a stop of its own. When an exit has
+traded, the whole ladder is taken back; which trades of exits were answered so is journaled beside it.
 """
 
 from __future__ import annotations
@@ -27,14 +31,27 @@ from bridge.exchanges.base import OrderKind, Side
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
+from bridge.gateway.legs import Leg, stop_leg, tickets_of
+from bridge.gateway.parting import Levels, Parting, Place, part
 from bridge.gateway.tickets import resting_ticket, ticket_event
-from bridge.journal_rows import UNSETTLED, Event, InstanceRow, Row, Ticket, TicketStatus
+from bridge.journal_rows import (
+    EXITS,
+    RUNG_STOP,
+    UNSETTLED,
+    Event,
+    InstanceRow,
+    Row,
+    Ticket,
+    TicketStatus,
+)
 from workbench.core.ladder import LADDER
+from workbench.core.records import LADDER_SIZE
 from workbench.execution.instance import written_revision
 from workbench.execution.ladder import RestingLadder, RungOrder
 from workbench.market.instruments import SCALE
 
 REASON = "rung"
+ANSWERED_BYTES = 16
 NEAR = 0.01  # a market order may meet our own orders within this share of the last price
 
 
@@ -57,6 +74,8 @@ class LiveLadder:
         self._book, self._books, self._desk, self._clock = book, books, desk, clock
         self._ladder = RestingLadder(books.ledger.record(book.row.name), book.instrument)
         self._again: set[int] = set()  # seqs of orders to be sent anew once they are gone
+        self._kept_back: set[int] = set()  # rungs whose sale was refused beside its stop just now
+        self._answered_e8 = 0  # what exits had traded when the ladder was last taken back for it
 
     @property
     def filled(self) -> int:
@@ -95,12 +114,12 @@ class LiveLadder:
         """Send what waits, one after the other: after a death at most one of them is in doubt."""
         await self.hear()
         waiting, sent = self._ladder.waiting, 0
-        if not waiting:
+        if not waiting or self.exit_has_traded:
             return
         crash("before_place")
         for order in self._ladder.due():
             sent += 1
-            await self._rest(self._journaled(order))
+            await self._send(self._journaled(order))
             await self.hear()
         if unpaid := waiting - sent:
             reason = (
@@ -110,28 +129,44 @@ class LiveLadder:
 
     # -- news
 
+    @property
+    def has_news(self) -> bool:
+        """Return whether there is anything to answer."""
+        return bool(self._again or self._news() or self._ended())
+
+    @property
+    def exit_has_traded(self) -> bool:
+        """Return whether an exit has sold something since the ladder was last taken back."""
+        return self._traded_by_exits_e8 > self._answered_e8
+
     async def hear(self) -> None:
         """Answer every whole fill with the opposite order, until there is nothing new."""
-        while self._again or self._news() or self._ended():
+        while self.has_news and not self.exit_has_traded:
             crash("before_answer")
-            ticket = self._answer()
-            if ticket is not None:
-                await self._rest(ticket)
+            await self._send(self._answer())
 
     async def take_back(self) -> None:
         """End the ladder: no order of it stands afterwards, nothing is reserved."""
-        for ticket in self._tickets():
+        for ticket in [*self._tickets(), *self._stops()]:
             await self._desk.withdraw(self._book, ticket)
         if self._book.row.ladder:
             self._ladder.withdraw()
             self._again.clear()
+            self._answered_e8 = self._traded_by_exits_e8
             self._commit(self._book.row, [])
 
+    def load(self) -> None:
+        """Know the ladder from the journal. Raises UsageError for one that another version wrote."""
+        if self._book.row.ladder:
+            record = zlib.decompress(self._book.row.ladder)
+            answered = record[LADDER.itemsize :]
+            self._answered_e8 = int.from_bytes(answered, "little")
+            self._ladder.restore(record[: LADDER.itemsize])
+
     async def restore(self) -> None:
-        """Go on from the journal after a restart, its tickets looked at already."""
-        if not self._book.row.ladder:
+        """Go on after a restart, the ladder loaded and its tickets looked at already."""
+        if not self._book.row.ladder or self.exit_has_traded:
             return
-        self._ladder.restore(zlib.decompress(self._book.row.ladder))
         by_seq = self._newest()
         self._again = {
             seq
@@ -141,11 +176,118 @@ class LiveLadder:
         await self.make_way(None)
         await self.place()
 
+    # -- what protection leaves of the sales
+
+    def part(self) -> Parting:
+        """Return where the sales should stand while these levels are in force."""
+        return part(
+            [order for _, order in self._ladder.sales()],
+            self._levels,
+            base_e8=self._books.ledger.account(self._book.row.name).base_e8,
+            slots=self._slots,
+            rules=self._book.instrument,
+            kept_back=self._kept_back,
+        )
+
+    async def pull(self, parting: Parting) -> bool:
+        """Take back the sales that do not stand where they should; return whether there were any."""
+        by_seq, pulled = self._newest(), False
+        for seq, order in self._ladder.sales():
+            ticket = by_seq.get(seq)
+            if ticket is not None and not self._stands(ticket, parting.places[order.rung]):
+                self._again.add(seq)
+                await self._desk.withdraw(self._book, ticket)
+                pulled = True
+        return pulled
+
+    async def send_sales(self, parting: Parting) -> bool:
+        """Send the sales that were held back and shall stand; return whether there were any."""
+        sent = False
+        for seq, order in self._ladder.sales():
+            place = parting.places[order.rung]
+            if seq == 0 and place is not Place.HELD_BACK and not self.exit_has_traded:
+                sent = True
+                await self._send_sale(order, paired=place is Place.PAIRED)
+        return sent
+
+    def forgive(self) -> None:
+        """Try sales beside their stops again that were refused there."""
+        self._kept_back.clear()
+
     # -- inside
 
     def _tickets(self) -> list[Ticket]:
         """Return the tickets of rungs that stand at the exchange, or may do so."""
         return [one for one in self._book.resting if one.reason.startswith(REASON)]
+
+    def _stops(self) -> list[Ticket]:
+        return [one for one in self._book.resting if one.reason == RUNG_STOP]
+
+    def _stop_beside(self, ticket: Ticket) -> Ticket | None:
+        """Return the stop of a sale's OCO while it may act."""
+        stops = self._stops() if ticket.list_id else []
+        return next((one for one in stops if one.list_id == ticket.list_id), None)
+
+    @property
+    def _traded_by_exits_e8(self) -> int:
+        tickets = self._book.tickets.values()
+        return sum(one.executed_e8 for one in tickets if one.reason in EXITS)
+
+    @property
+    def _levels(self) -> Levels:
+        if not self._books.ledger.account(self._book.row.name).is_open:
+            return Levels()
+        return Levels(self._book.protection.stop_e8, self._book.protection.gain_e8)
+
+    @property
+    def _slots(self) -> int:
+        """Return how many stops of this instance the exchange lets wait; kept ones of others count."""
+        others = sum(
+            bool(ticket.stop_e8)
+            for book in self._books.by_name.values()
+            if book is not self._book and book.row.symbol == self._book.row.symbol
+            for ticket in book.resting
+        )
+        most = self._book.rules.most_stops or LADDER_SIZE + 1
+        return max(0, most - others)
+
+    def _stands(self, ticket: Ticket, place: Place) -> bool:
+        """Return whether a sale's ticket is where it should be; one that has ended is for `hear`."""
+        stop = self._stop_beside(ticket)
+        if _is_over(ticket):
+            return stop is None
+        if ticket.status is TicketStatus.CANCELLING or place is Place.HELD_BACK:
+            return False
+        if place is Place.ALONE:
+            return stop is None and not ticket.list_id
+        wanted = stop_leg(self._book, ticket.left_e8, self._levels.stop_e8, RUNG_STOP)
+        return stop is not None and wanted.is_of(stop)
+
+    async def _send_sale(self, order: RungOrder, *, paired: bool) -> None:
+        """Send a sale, with a stop where it shall have one.
+
+        A pair that is refused may have been passed by the price: alone its sale trades at once. If it does
+        not, it is held back, and the rest's stop shows whether it is the level that the price has passed.
+        """
+        sale = Leg(OrderKind.LIMIT, order.quantity_e8, order.price_e8, 0, f"{REASON} {order.id}")
+        if not paired:
+            await self._send(self._journaled_sale(order, [sale]))
+            return
+        stop = stop_leg(self._book, order.quantity_e8, self._levels.stop_e8, RUNG_STOP)
+        gain = replace(sale, kind=OrderKind.LIMIT_MAKER)
+        after = await self._send(self._journaled_sale(order, [stop, gain]))
+        if after is not None and after.status is TicketStatus.REFUSED:
+            after = await self._send(self._journaled_sale(order, [sale]))
+            if after is None or after.status is not TicketStatus.DONE:
+                self._kept_back.add(order.rung)
+
+    def _journaled_sale(self, order: RungOrder, legs: list[Leg]) -> list[Ticket]:
+        """Journal a sale's tickets, with the ladder that they belong to; the sale itself is the last."""
+        tickets = tickets_of(self._book.row, legs)
+        row = replace(self._book.row, seq=self._book.row.seq + len(tickets))
+        self._ladder.sent(order.rung, row.seq)
+        self._commit(row, [*tickets, *map(ticket_event, tickets)])
+        return tickets
 
     def _newest(self) -> dict[int, Ticket]:
         """Return the last attempt of each ticket by its seq."""
@@ -184,7 +326,7 @@ class LiveLadder:
             trade_id = fill.trade_id
         return _News(trade_id, ticket.seq, quantity_e8, kept_e8, cash_e8, base_e8)
 
-    def _answer(self) -> Ticket | None:
+    def _answer(self) -> list[Ticket]:
         """Take in the oldest news, or an end, and journal the order that it calls for.
 
         All fills are booked already, so what came with the later ones is spoken for while the oldest is
@@ -193,12 +335,12 @@ class LiveLadder:
         news, ended = self._news(), self._ended()
         if not news and ended:
             self._has_lost(ended[0])
-            return None
+            return []
         if not news:
             seq = min(self._again)
             self._again.remove(seq)
             order = self._ladder.resting().get(seq)
-            return None if order is None else self._journaled(order)
+            return [] if order is None else self._journaled(order)
         one, later = news[0], news[1:]
         opposite = self._ladder.has_filled(
             self._ladder.order_of(one.seq).rung,
@@ -209,7 +351,7 @@ class LiveLadder:
         )
         if opposite is None:
             self._commit(self._book.row, [])
-            return None
+            return []
         return self._journaled(opposite)
 
     def _ended(self) -> list[Ticket]:
@@ -220,6 +362,7 @@ class LiveLadder:
             for seq in self._ladder.resting()
             if seq in by_seq and seq not in self._again and _is_over(by_seq[seq])
             if self._booked(by_seq[seq]) < by_seq[seq].quantity_e8
+            if self._stop_beside(by_seq[seq]) is None  # else it may have acted: that is asked first
         ]
 
     def _has_lost(self, ticket: Ticket) -> None:
@@ -234,8 +377,12 @@ class LiveLadder:
         row = self._book.row
         return Event("alarm", row.name, row.last_candle_ms, {"reason": reason})
 
-    def _journaled(self, order: RungOrder) -> Ticket:
-        """Journal the ticket of a rung's order, with the ladder that it belongs to."""
+    def _journaled(self, order: RungOrder) -> list[Ticket]:
+        """Journal the ticket of a rung's order, or that its sale is held back, with the ladder it belongs to."""
+        if Side(order.side.value) is Side.SELL and self._levels.any:
+            self._ladder.sent(order.rung, 0)
+            self._commit(self._book.row, [])
+            return []
         row = replace(self._book.row, seq=self._book.row.seq + 1)
         self._ladder.sent(order.rung, row.seq)
         ticket = resting_ticket(
@@ -248,15 +395,20 @@ class LiveLadder:
             reason=f"{REASON} {order.id}",
         )
         self._commit(row, [ticket, ticket_event(ticket)])
-        return ticket
+        return [ticket]
 
-    async def _rest(self, ticket: Ticket) -> None:
-        (after,) = await self._desk.rest(self._book, [ticket])
+    async def _send(self, tickets: list[Ticket]) -> Ticket | None:
+        """Send a rung's order, the last of the tickets, and return what became of it; None for no ticket."""
+        if not tickets:
+            return None
+        after = (await self._desk.rest(self._book, tickets))[-1]
         if after.status is TicketStatus.VOID:
-            self._again.add(ticket.seq)
+            self._again.add(after.seq)
+        return after
 
     def _saved(self, row: InstanceRow) -> InstanceRow:
-        return replace(row, ladder=_packed(self._ladder.record))
+        answered = self._answered_e8.to_bytes(ANSWERED_BYTES, "little")
+        return replace(row, ladder=_packed(self._ladder.record + answered))
 
     def _commit(self, row: InstanceRow, more: list[Row]) -> None:
         """Journal the ladder as it is now, in one transaction with what it calls for."""

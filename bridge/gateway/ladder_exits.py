@@ -1,8 +1,12 @@
-"""The stop and the take-profit of what a ladder holds: watched here, for its rungs have locked the base.
+"""Stop, take-profit, trail and time stop beside a ladder: one task looks after both, in this order.
 
-On a spot exchange base that rests in sales cannot rest in a stop as well. So the gateway watches the price
-and acts as the backtests do: it takes the whole ladder back and sells all that there is, at market. While
-it is down nobody does: an alarm says so once. The levels are the decision's own, hung on what was paid.
+    an exit has traded     the whole ladder is taken back, what is left is protected or sold
+    a rung has filled      its opposite order; a sale waits for its place
+    the base is parted     sales that may not stand are taken back, then the rest's own exits are
+                           placed, then the sales that shall stand, with a stop each (`parting`)
+
+and again, until nothing moves. All that is held has a stop at the exchange then. What a buy of a rung
+brings while the gateway is down has none: how much that may be is told once, and shown at any time.
 """
 
 from __future__ import annotations
@@ -12,50 +16,68 @@ from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.exits import LiveExits
 from bridge.gateway.ladder import LiveLadder
-from bridge.journal_rows import EXIT_STOP, EXIT_TAKE_PROFIT, Event
-from workbench.market.instruments import SCALE
+from bridge.journal_rows import Event
+from workbench.market.instruments import from_e8
 
-WATCHED = (
-    "UNPROTECTED IF DOWN: the exits beside a ladder are watched by the gateway, no order of theirs "
-    "stands at the exchange"
-)
+MOST_ROUNDS = 12
 
 
 class LadderExits:
-    """Watches the levels of one instance that rests a ladder."""
+    """The protection of one instance that rests a ladder."""
 
     def __init__(
         self, book: Book, books: Books, ladder: LiveLadder, exits: LiveExits, clock: Clock
     ) -> None:
         self._book, self._books, self._clock = book, books, clock
         self._ladder, self._exits = ladder, exits
-        self._due = ""
         self._told = False
-
-    def saw_price(self, price: float) -> None:
-        """Notice a price that has reached a level; `hear` acts on it."""
-        if self._due or not self._book.row.ladder or not self._exits.is_open:
-            return
-        levels, price_e8 = self._book.protection, price * SCALE
-        if price_e8 <= levels.stop_e8:
-            self._due = EXIT_STOP
-        elif 0 < levels.gain_e8 < price_e8:
-            self._due = EXIT_TAKE_PROFIT
-        if self._due:
-            self._book.news.set()
+        exits.take_ladder_back = ladder.take_back
 
     async def hear(self) -> None:
-        """Leave where a level was reached."""
-        self._say_once()
-        reason, self._due = self._due, ""
-        if reason and self._exits.is_open:
-            await self._ladder.take_back()
-            await self._exits.sell(reason)
+        """Answer what was heard, and protect what is held."""
+        await self._exits.help_on()
+        await self.protect()
+
+    async def protect(self) -> None:
+        """Go through all of it until nothing moves."""
+        self._ladder.forgive()
+        try:
+            for _ in range(MOST_ROUNDS):
+                if not await self._go_on():
+                    self._say_once()
+                    return
+        finally:
+            self._exits.spoken_e8 = None
+        self._exits.tell_unprotected("its sales and their stops do not reach the exchange")
+
+    async def _go_on(self) -> bool:
+        """Do what comes next; return whether it must be looked at again."""
+        ladder, exits = self._ladder, self._exits
+        if ladder.exit_has_traded:
+            exits.spoken_e8 = None
+            await ladder.take_back()
+        await ladder.hear()
+        if ladder.exit_has_traded:
+            return True
+        parting = ladder.part()
+        exits.spoken_e8 = parting.spoken_e8
+        if await ladder.pull(parting):
+            return True
+        await exits.protect()
+        if ladder.exit_has_traded or ladder.has_news:
+            return True
+        return await ladder.send_sales(parting)
 
     def _say_once(self) -> None:
-        levels, row = self._book.protection, self._book.row
-        if self._told or not row.ladder or not (levels.stop_e8 > 0 or levels.gain_e8):
+        book = self._book
+        buys_e8 = book.exposed_if_down_e8
+        if self._told or not buys_e8:
             return
         self._told = True
-        alarm = Event("alarm", row.name, row.last_candle_ms, {"reason": WATCHED})
-        self._books.commit(self._book, core.Step(row, (row, alarm)), self._clock.wall_ms())
+        reason = (
+            f"UNPROTECTED IF DOWN: while the gateway is down, resting buys of this ladder may spend "
+            f"{from_e8(buys_e8)} {book.instrument.quote} on base without a stop"
+        )
+        alarm = Event("alarm", book.row.name, book.row.last_candle_ms, {"reason": reason})
+        step = core.Step(book.row, (book.row, alarm))
+        self._books.commit(book, step, self._clock.wall_ms())

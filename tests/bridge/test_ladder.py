@@ -13,10 +13,8 @@ from bridge.exchanges.base import Side
 from bridge.gateway import core, desk, ladder
 from bridge.gateway.books import Books
 from bridge.gateway.desk import OrderDesk
-from bridge.gateway.exits import LiveExits
 from bridge.gateway.ladder import LiveLadder, no_ladder
-from bridge.gateway.ladder_exits import LadderExits
-from bridge.journal_rows import EXIT_STOP, EXIT_TAKE_PROFIT, Ticket, TicketStatus
+from bridge.journal_rows import Ticket, TicketStatus
 from tests.bridge.doubles import ONE, JumpingClock, MemoryExchange, instance_row, journal_in
 from workbench.core.records import empty_intent
 from workbench.market.instruments import SCALE
@@ -50,6 +48,7 @@ class Gateway:
     async def reborn(self) -> None:
         """Do what the driver does at a start."""
         self.load()
+        self.ladder.load()
         for ticket in self.book.unsettled:
             await self.desk.recover(self.book, ticket)
         await self.ladder.restore()
@@ -246,42 +245,6 @@ async def test_a_ladder_that_is_taken_back_leaves_nothing_at_the_exchange(tmp_pa
     assert account.base_e8 > 0
     await gateway.reborn()
     assert gateway.standing() == {}
-
-
-@pytest.mark.parametrize(("price", "reason"), [(89.0, EXIT_STOP), (99.5, EXIT_TAKE_PROFIT)])
-async def test_a_level_beside_a_ladder_is_watched_and_ends_it(
-    tmp_path: Path, price: float, reason: str
-) -> None:
-    """The base lies in the rungs' sales: at the level all orders come back, then everything is sold."""
-    gateway = Gateway(tmp_path)
-    exits = LiveExits(gateway.book, gateway.books, gateway.desk, gateway.exchange, gateway.clock)
-    watch = LadderExits(gateway.book, gateway.books, gateway.ladder, exits, gateway.clock)
-    await gateway.decide(1, *GRID)
-    intent = empty_intent()
-    intent["stop"], intent["take_profit"] = 89.0, 99.0
-    gateway.book.protection.follow(intent.tobytes(), 97.0, is_open=False)
-    for beyond in (80.0, 120.0):
-        watch.saw_price(beyond)  # nothing is held
-    await watch.hear()
-    await gateway.fill(gateway.at(94.0))
-    await gateway.fill(gateway.at(92.0))
-    held_e8 = gateway.books.ledger.account("one").base_e8
-    for inside in (89.01, 99.0):  # the take-profit is a limit: a touch is not through
-        watch.saw_price(inside)
-    await watch.hear()
-    assert len(gateway.standing()) == 4
-    watch.saw_price(price)
-    assert gateway.book.news.is_set()
-    await watch.hear()
-    assert gateway.standing() == {}
-    (sale,) = gateway.exchange.accepted
-    assert (sale.side, sale.quantity_e8) == (Side.SELL, held_e8 // 1_000 * 1_000)
-    assert [one.reason for one in gateway.book.tickets.values() if not one.rests] == [reason]
-    assert gateway.book.protection.reason == (1 if reason == EXIT_STOP else 2)
-    assert sum("UNPROTECTED IF DOWN" in one for one in gateway.journal.alarms) == 1
-    await gateway.decide(2, *GRID)  # another ladder begins with nothing bought
-    assert {one[0] for one in gateway.standing().values()} == {"BUY"}
-    gateway.demand_sound()
 
 
 @settings(deadline=None, max_examples=20)

@@ -90,7 +90,7 @@ class RestingLadder:
         for side, name in ((Side.BUY, "cash_locked"), (Side.SELL, "base_locked")):
             locked_e8 = sum(
                 int(self._rung(order.rung)["locked_e8"])
-                for order in self.resting().values()
+                for _, order in self._all_resting()
                 if order.side is side
             )
             account[f"{name}_e8"], account[name] = locked_e8, locked_e8 / SCALE
@@ -161,14 +161,16 @@ class RestingLadder:
                 yield self._order(rung)
 
     def sent(self, rung: int, order_id: int) -> None:
-        """Note the number under which a rung's order rests."""
+        """Note the number under which a rung's order rests; 0 for one that its owner holds back."""
         self._ladder["rungs"][0]["order_id"][rung] = order_id
 
     def resting(self) -> dict[int, RungOrder]:
-        """Return what is left of every order that rests, by its number."""
-        rungs = self._ladder["rungs"][0][: int(self._ladder["n"][0])]
-        found = np.flatnonzero(rungs["status"] == RESTING).tolist()
-        return {int(rungs["order_id"][rung]): self._order(rung) for rung in found}
+        """Return what is left of every order that rests, by its number; without those that were not sent."""
+        return {number: order for number, order in self._all_resting() if number}
+
+    def sales(self) -> list[tuple[int, RungOrder]]:
+        """Return (number, order) of every sale that rests; 0 is the number of one that was not sent."""
+        return [one for one in self._all_resting() if one[1].side is Side.SELL]
 
     def order_of(self, order_id: int) -> RungOrder:
         """Return the order that rests under a number; a rung's place changes with each ladder."""
@@ -232,6 +234,11 @@ class RestingLadder:
         one["locked_e8"] -= part_e8
         self._account[f"{name}_e8"] -= part_e8
         self._account[name] = self._account[f"{name}_e8"] / SCALE
+
+    def _all_resting(self) -> list[tuple[int, RungOrder]]:
+        rungs = self._ladder["rungs"][0][: int(self._ladder["n"][0])]
+        found = np.flatnonzero(rungs["status"] == RESTING).tolist()
+        return [(int(rungs["order_id"][rung]), self._order(rung)) for rung in found]
 
     def _rung(self, rung: int) -> np.void:
         one: np.void = self._ladder["rungs"][0][rung]

@@ -69,6 +69,13 @@ class Protection:
         return 0 if math.isinf(goal) else round(goal * SCALE)
 
     @property
+    def has_stop(self) -> bool:
+        """Return whether a position has a stop, or would have one if there were a position now."""
+        exits, intent = self._exits[0], self._intent[0]
+        written = intent["stop"] > 0.0 or intent["trail"] > 0.0
+        return bool(written or exits["stop"]["unit"] or exits["trail"]["unit"])
+
+    @property
     def reason(self) -> int:
         """Return why the last position was closed by an exit, 0 where none was."""
         return int(self._plan["reason"][0])

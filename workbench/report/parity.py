@@ -81,7 +81,8 @@ def from_export(folder: Path, rules: Instrument, timeframe: Timeframe, *, end_ms
     """Return the tables of a live run from the parquet that `bridge export` wrote.
 
     A backtest knows the candle of a fill, a market its millisecond: it counts as its candle's. A fill
-    at or after `end_ms` belongs to an order that the backtest reports as pending.
+    at or after `end_ms` belongs to an order that the backtest reports as pending. Beside a ladder a stop
+    rests in several orders, which sell at one price, one after the other: they count as one sale.
     """
     decisions = pl.read_parquet(folder / "decisions.parquet")
     closes = decisions.select("open_time_ms", pl.col("target").fill_nan(None), "equity")
@@ -94,8 +95,27 @@ def from_export(folder: Path, rules: Instrument, timeframe: Timeframe, *, end_ms
         "side",
         (pl.col("price_e8") // rules.tick_e8).alias("ticks"),
         (pl.col("quantity_e8") // rules.step_e8).alias("lots"),
+        pl.col("client_order_id").is_in(_stops(folder).implode()).alias("stop"),
     )
-    return EngineRun("live", closes, fills, guarded)
+    return EngineRun("live", closes, _stops_as_one(fills).select(FILL_COLUMNS), guarded)
+
+
+def _stops(folder: Path) -> pl.Series:
+    """Return the client order ids of an export's stops."""
+    orders = pl.read_parquet(folder / "orders.parquet")
+    return orders.filter(pl.col("stop_e8") > 0)["client_order_id"]
+
+
+def _stops_as_one(fills: pl.DataFrame) -> pl.DataFrame:
+    """Return fills with those of stops that follow each other in one candle at one price as one."""
+    same = ("time_ms", "side", "ticks", "stop")
+    goes_on = pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in same)
+    sale = (~(goes_on & pl.col("stop"))).fill_null(True).cum_sum()
+    return (
+        fills.with_columns(sale.alias("sale"))
+        .group_by("sale", maintain_order=True)
+        .agg(pl.col(same).first(), pl.col("lots").sum())
+    )
 
 
 def compare(run: EngineRun, reference: EngineRun) -> Comparison:
