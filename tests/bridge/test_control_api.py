@@ -150,10 +150,6 @@ def test_a_stop_right_after_the_start_ends_the_instance(stage: Stage) -> None:
         ({"capital": 0}, "must be above 0"),
         ({"exits": "stop=120%"}, "takes less than 100%"),
         ({"exits": "stop=1%|2%"}, "one run takes one"),
-        (
-            {"strategy": "grid", "params": {}, "exits": "stop=2%", "capital": 2000},
-            "beside a ladder",
-        ),
         ({"guards": "daily_loss=120%"}, r"guards: daily_loss=1.2 is out of range"),
         ({"guards": "cooldown_bars=1|2"}, "'1|2' is not a number"),
         ({"guards": "volatility=50%,volatility_bars=20000"}, "more than the 10000 candles"),
