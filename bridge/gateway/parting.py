@@ -11,7 +11,8 @@ held without a stop; while the gateway is down a sale that is held back is misse
                                      take-profit comes first and sells everything
     a stop                           the nearest sales are paired with it, all others held back
 
-A rest that is too small for an order of its own takes the farthest sale's base with it.
+A rest that is too small for an order of its own takes the farthest sale's base with it; the only sale it
+leaves alone. Such a crumb has no order then, as no exchange takes one: a stop sells all but it.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ def part(
     if stop_e8:
         placed = placed[:slots]
     while placed and (rest_e8 := _lots(base_e8 - _sum(placed), rules)):
+        crumb = is_too_small(rest_e8, stop_e8 or gain_e8, rules)
         full = bool(stop_e8) and len(placed) == slots
-        if not full and not is_too_small(rest_e8, stop_e8 or gain_e8, rules):
+        if not (crumb and len(placed) > 1) and not (full and not crumb):
             break
         placed.pop()
     return _parting(sales, placed, Place.PAIRED if stop_e8 else Place.ALONE)

@@ -82,9 +82,9 @@ class MemoryExchange:
     async def send_pair(self, pair: OrderPair) -> tuple[OrderReport, ...]:
         """Let both orders rest, or do what the plan says."""
         both = (pair.stop, pair.gain)
-        self._happen(lambda: [self._accept(order) for order in both])
         names = [order.client_order_id for order in both]
         self.partner |= dict(zip(names, reversed(names), strict=True))
+        self._happen(lambda: [self._accept(order) for order in both])
         return tuple(self.reports[name] for name in names)
 
     async def cancel_order(self, symbol: str, client_order_id: str) -> tuple[OrderReport, ...]:
