@@ -176,7 +176,7 @@ def _prometheus(state: dict[str, Any]) -> str:
             for one in state["accounts"]
         ),
     ]
-    for name in ("equity", "cash", "quantity", "trades", "bars", "fees"):
+    for name in ("equity", "cash", "quantity", "trades", "bars", "fees", "guarded"):
         lines.append(f"# TYPE workbench_instance_{name} gauge")
         lines += [
             f'workbench_instance_{name}{{instance="{one["name"]}",symbol="{one["symbol"]}"}} {one[name]}'
