@@ -202,6 +202,12 @@ class BacktestResult:
         """Return one row a candle: equity, cash, base, target written, and holding beside them."""
         return equity_frame(self.curve, self.candles, self.costs)
 
+    def benchmarks(self) -> pl.DataFrame:
+        """Return the strategy beside cash, holding, bitcoin and a basket; see `backtest.benchmarks`."""
+        from workbench.backtest.benchmarks import benchmarks
+
+        return benchmarks(self.candles, self.costs, self.curve["equity"])
+
     @property
     def title(self) -> str:
         """Return what was run, in one line."""

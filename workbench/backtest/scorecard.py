@@ -59,17 +59,8 @@ def score(
     `fees` are in quote.
     """
     equity = curve["equity"]
-    returns = metrics.returns_of(cash, equity[span.ends.astype(bool)])
-    growth = metrics.cagr(float(equity[-1] / cash), span.days)
-    drawdown = metrics.max_drawdown(cash, equity)
     values: dict[str, float | int | bool] = {
-        "final_equity": float(equity[-1]),
-        "total_return": float(equity[-1] / cash - 1.0),
-        "cagr": growth,
-        "sharpe": metrics.sharpe(returns, span.samples_a_year),
-        "sortino": metrics.sortino(returns, span.samples_a_year),
-        "calmar": metrics.calmar(growth, drawdown),
-        "max_drawdown": drawdown,
+        **growth(span, cash, equity),
         "trades": len(profits),
         "open_trade": open_trade,
         "win_rate": metrics.win_rate(profits),
@@ -80,6 +71,22 @@ def score(
     }
     plain = {n: None if math.isnan(values[n]) else values[n] for n in METRIC_COLUMNS}
     return plain | details(span, cash, curve, profits)
+
+
+def growth(span: Span, cash: float, equity: np.ndarray) -> dict[str, float]:
+    """Return the metrics that an equity curve alone has, NaN where one cannot be computed."""
+    returns = metrics.returns_of(cash, equity[span.ends.astype(bool)])
+    a_year = metrics.cagr(float(equity[-1] / cash), span.days)
+    drawdown = metrics.max_drawdown(cash, equity)
+    return {
+        "final_equity": float(equity[-1]),
+        "total_return": float(equity[-1] / cash - 1.0),
+        "cagr": a_year,
+        "sharpe": metrics.sharpe(returns, span.samples_a_year),
+        "sortino": metrics.sortino(returns, span.samples_a_year),
+        "calmar": metrics.calmar(a_year, drawdown),
+        "max_drawdown": drawdown,
+    }
 
 
 def details(span: Span, cash: float, curve: np.ndarray, profits: np.ndarray) -> Metrics:

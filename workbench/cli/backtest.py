@@ -69,10 +69,17 @@ def backtest(
     if equity_out:
         options.write_parquet(run.equity, equity_out)
     if as_json:
-        typer.echo(json.dumps(run.summary()))
+        typer.echo(json.dumps(run.summary() | {"benchmarks": run.benchmarks().to_dicts()}))
         return
     from workbench.backtest.results import shown
-    from workbench.cli.tables import print_pairs
+    from workbench.cli.tables import print_pairs, print_rows
 
     pairs = {name.replace("_", " "): shown(name, value) for name, value in run.metrics.items()}
     print_pairs(run.title, pairs, notes=(run.candles.source, *run.notes))
+    beside = run.benchmarks()
+    figures = beside.columns[2:]
+    rows = [
+        [row["name"], str(row["symbols"]), *(shown(name, row[name]) for name in figures)]
+        for row in beside.iter_rows(named=True)
+    ]
+    print_rows("Beside what asks no skill", ["", "symbols", *figures], rows, left=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Final
 
-from workbench.report.tearsheet import CARD
-
+CARD: Final = (Path(__file__).parent / "tearsheet.css").read_text(encoding="utf-8")
 Rows = Iterable[Sequence[str]]
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from workbench.data.atomic import replace_text
 from workbench.report import charts, numbers
 from workbench.report.page import page
+from workbench.report.pieces import CARD, table
 from workbench.report.theme import SCREEN_DPI, Chart, Theme, theme_named
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ Metric = float | int | bool | None
 LAST_TRADES: Final = 8
 MOST_UNNAMED: Final = 3  # parameters; a fourth needs its name
 TILES: Final = ("total_return", "holding_return", "max_drawdown", "sharpe", "trades", "exposure")
+HEADS: Final = {"total_return": "return", "max_drawdown": "drawdown"}
 DIGITS: Final = {"final_equity": 2, "fees": 2}
-CARD: Final = (Path(__file__).parent / "tearsheet.css").read_text(encoding="utf-8")
+SIGNED: Final = ("total_return", "holding_return", "cagr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Tearsheet:
     reasons: dict[str, str]
     notes: tuple[str, ...]
     trades: pl.DataFrame
+    benchmarks: pl.DataFrame
     equity_chart: Chart
     candle_chart: Chart
     theme: Theme
@@ -65,7 +68,10 @@ class Tearsheet:
             picture(self.candle_chart, "The last candles with their fills"),
             '<div class="wb-columns">',
             metric_table(self.metrics, self.reasons),
+            '<div class="wb-stack">',
+            _benchmark_table(self.benchmarks),
             _trade_table(self.trades),
+            "</div>",
             "</div>",
             "".join(f'<p class="wb-note">{html.escape(note)}</p>' for note in self.notes),
             "</div>",
@@ -99,6 +105,7 @@ def tearsheet(run: BacktestResult, *, theme: str | Theme = "light") -> Tearsheet
         reasons=run.reasons,
         notes=run.notes,
         trades=run.trades,
+        benchmarks=run.benchmarks(),
         equity_chart=charts.equity(run.equity, source=mark, theme=look),
         candle_chart=charts.candles(
             candles.frame(), trades=run.trades, title="The last candles", source=mark, theme=look
@@ -112,8 +119,7 @@ def written(name: str, value: Metric) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name in numbers.RATIOS:
-        signed = name in ("total_return", "holding_return", "cagr")
-        return numbers.percent(value, 1, sign=signed)
+        return numbers.percent(value, 1, sign=name in SIGNED and value != 0)
     if isinstance(value, int):
         return numbers.count(value)
     return numbers.plain(value, DIGITS.get(name, 2))
@@ -184,6 +190,20 @@ def metric_table(metrics: Mapping[str, Metric], reasons: Mapping[str, str]) -> s
         for name, value, reason in rows
     )
     return f"<table><caption>All metrics</caption><tbody>{body}</tbody></table>"
+
+
+def _benchmark_table(benchmarks: pl.DataFrame) -> str:
+    """Return the strategy beside what asks no skill; bitcoin beside itself is told once."""
+    held = benchmarks.filter(name="holding").row(0)[2:]
+    head = ["", *(HEADS.get(name, numbers.spoken(name)) for name in benchmarks.columns[2:])]
+    rows = []
+    for row in benchmarks.iter_rows(named=True):
+        if row["name"] == "bitcoin" and tuple(row.values())[2:] == held:
+            continue
+        figures = [written(name, row[name]) for name in benchmarks.columns[2:]]
+        said = f"basket of {row['symbols']}" if row["name"] == "basket" else row["name"]
+        rows.append([said, *figures])
+    return table("Beside what asks no skill", head, rows)
 
 
 def _trade_table(trades: pl.DataFrame) -> str:
