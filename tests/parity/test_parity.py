@@ -21,6 +21,7 @@ from workbench.backtest.results import METRIC_COLUMNS
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.cli import options
+from workbench.cli import parity as command
 from workbench.errors import UsageError
 from workbench.report.parity import (
     EngineRun,
@@ -289,19 +290,45 @@ def test_protected_strategies_are_equal_on_the_live_path_over_two_weeks(
     assert found[-1]["fills"] >= 2
 
 
+@pytest.mark.parametrize(("strategy", "asked"), [("macd", {"exits": "stop=2%"}), ("own", {})])
+def test_an_engine_that_lacks_what_is_asked_for_is_left_out_unless_it_is_named(
+    strategy: str,
+    asked: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exits are asked for by the call; levels of its own show in what the strategy writes."""
+    monkeypatch.setattr(command, "ENGINES", ("event", "backtrader"))
+    file = tmp_path / "comes_back.py"
+    file.write_text(OWN_PROTECTED, encoding="utf-8")
+    strategy = str(file) if strategy == "own" else strategy
+    span = {"start": "2025-03-05", "end": "2025-03-07", "as_json": True}
+    shared_path("data/klines_1h.parquet")
+    command.parity(strategy, **asked, **span)
+    said = json.loads(capsys.readouterr().out)
+    assert [one["engine"] for one in said["comparisons"]] == ["event"]
+    assert said["left_out"] == ["backtrader"]
+    with pytest.raises(UsageError, match=r"backtrader run without|does not execute"):
+        command.parity(strategy, engines="event,backtrader", **asked, **span)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         (("--engines", "kernel"), "name one or more of sweep, event, backtrader, live"),
         (
-            ("--exits", "stop=2%"),
+            ("--engines", "event,backtrader", "--exits", "stop=2%"),
             "backtrader run without exits; compare with --engines sweep,event,",
         ),
         (
-            ("--guards", "drawdown=20%"),
+            ("--engines", "event,backtrader", "--guards", "drawdown=20%"),
             "backtrader run without guards; compare with --engines sweep,event,live",
         ),
-        (("--fine", "1m"), "backtrader and live run without finer candles"),
+        (
+            ("--engines", "backtrader,live", "--fine", "1m"),
+            "backtrader and live run without finer candles",
+        ),
         (("--strategy", "no/such/file.py"), "cannot be read"),
     ],
 )

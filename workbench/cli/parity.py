@@ -34,8 +34,11 @@ def parity(
     start: Annotated[str, typer.Option(help="First candle, ISO time in UTC.")] = "2025-03-01",
     end: Annotated[str, typer.Option(help="End (exclusive).")] = "2025-04-01",
     engines: Annotated[
-        str, typer.Option(help="Compared with the kernel: sweep, event, backtrader, live.")
-    ] = ",".join(ENGINES),
+        str,
+        typer.Option(
+            help=f"Compared with the kernel: {', '.join(ENGINES)}; without it all that can be."
+        ),
+    ] = "",
     fee_bps: options.FeeBps = 10.0,
     slippage_bps: options.SlippageBps = 1.0,
     cash: options.Cash = 10_000.0,
@@ -50,6 +53,7 @@ def parity(
     gateway and runner, in step pace; sweep and backtrader also run without the exchange's filters.
     """
     import workbench as wb
+    from workbench.execution.instance import BeyondEngine
 
     wanted = _wanted(engines, exits=bool(exits), guards=bool(guards), fine=bool(fine))
     case = _Case(
@@ -64,8 +68,16 @@ def parity(
         cash=cash,
     )
     kernel = case.run("kernel", "exchange")
-    found = [one for engine in wanted for one in _compared(case, engine, kernel)]
-    _show(kernel, found, as_json=as_json)
+    found = []
+    for engine in list(wanted):
+        try:
+            found += _compared(case, engine, kernel)
+        except BeyondEngine:  # levels or a ladder in the intent show when it is run only
+            if engines:
+                raise
+            wanted.remove(engine)
+    left_out = [] if engines else [one for one in ENGINES if one not in wanted]
+    _show(kernel, found, left_out, as_json=as_json)
     if not all(one.equal for one in found):
         raise typer.Exit(1)
 
@@ -107,7 +119,8 @@ class _Case:
 
 
 def _wanted(engines: str, *, exits: bool, guards: bool, fine: bool) -> list[str]:
-    wanted = [one.strip() for one in engines.split(",") if one.strip()]
+    """Return the engines that were named; all that know what is asked for where none was."""
+    wanted = [one.strip() for one in (engines or ",".join(ENGINES)).split(",") if one.strip()]
     if not wanted or set(wanted) - set(ENGINES):
         raise UsageError(f"--engines {engines!r}: name one or more of {', '.join(ENGINES)}")
     for asked, what, without in (
@@ -115,6 +128,8 @@ def _wanted(engines: str, *, exits: bool, guards: bool, fine: bool) -> list[str]
         (guards, "guards", WITHOUT_GUARDS),
         (fine, "finer candles", WITHOUT_FINE),
     ):
+        if asked and not engines:
+            wanted = [one for one in wanted if one not in without]
         if asked and without & set(wanted):
             lacking = [one for one in wanted if one in without]
             others = ",".join(one for one in ENGINES if one not in without)
@@ -173,7 +188,7 @@ def _live(kernel: Run, case: _Case) -> EngineRun:
         return from_export(out, rules, candles.timeframe, end_ms=end_ms)
 
 
-def _show(kernel: Run, found: list[Comparison], *, as_json: bool) -> None:
+def _show(kernel: Run, found: list[Comparison], left_out: list[str], *, as_json: bool) -> None:
     if as_json:
         said = [{**asdict(one), "equal": one.equal} for one in found]
         about = {
@@ -181,7 +196,7 @@ def _show(kernel: Run, found: list[Comparison], *, as_json: bool) -> None:
             "params": kernel.params,
             "source": kernel.candles.source,
         }
-        typer.echo(json.dumps({**about, "comparisons": said}))
+        typer.echo(json.dumps({**about, "comparisons": said, "left_out": left_out}))
         return
     from workbench.cli.tables import print_rows
 
@@ -204,5 +219,6 @@ def _show(kernel: Run, found: list[Comparison], *, as_json: bool) -> None:
         kernel.candles.source,
         "with the exchange's filters decisions, times, sides, lots and ticks must be equal; without them "
         "times and sides, and to the tolerance targets, prices, quantities; of a sweep's row, all metrics",
+        *(f"{one} left out: it does not execute all that is asked for" for one in left_out),
     )
     print_rows(kernel.title, columns, rows, left=2, notes=notes)

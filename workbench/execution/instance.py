@@ -95,6 +95,10 @@ def _feeding(decide: Callable[..., None]) -> Callable[..., int]:
     return feed
 
 
+class BeyondEngine(UsageError):
+    """The intent asks for what this engine does not execute, and another one does."""
+
+
 def next_target(last_target: float, intent: bytes, *, ladders: bool = False) -> float | None:
     """Return the target to act on, or None: no opinion (NaN), or the one last written again.
 
@@ -102,7 +106,7 @@ def next_target(last_target: float, intent: bytes, *, ladders: bool = False) -> 
     caller carries out `ladders`) a ladder: the instance is then faulted.
     """
     if asks_for_exits(readable(_record(intent, INTENT, "intent"))[0]):
-        raise UsageError(f"the strategy wrote {REASONS[ERROR_EXITS]}")
+        raise BeyondEngine(f"the strategy wrote {REASONS[ERROR_EXITS]}")
     return target_beside_exits(last_target, intent, ladders=ladders)
 
 
@@ -112,7 +116,7 @@ def target_beside_exits(
     """Return `next_target` where the caller executes the levels of an intent as well."""
     record = readable(_record(intent, INTENT, "intent"))
     if asks_for_ladder(record[0]) and not ladders:
-        raise UsageError(f"the strategy wrote {REASONS[ERROR_LADDER]}")
+        raise BeyondEngine(f"the strategy wrote {REASONS[ERROR_LADDER]}")
     demand_executable(record)
     return differing(last_target, float(record["target"][0]))
 
