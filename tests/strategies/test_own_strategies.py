@@ -6,6 +6,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,19 @@ def decide(state, candle, position, params, intent):
     state.closes[state.count % 60] = candle.close
     state.count += 1
 '''
+DIVIDES = """
+from numba import njit
+
+PARAMS = {"n": (60, 1, 1000)}
+WARM_UP = 1
+
+
+@njit
+def decide(state, candle, position, params, intent):
+    share = 100.0 / candle.volume
+    lots = 7 // int(candle.volume)
+    intent.target = 1.0 if share > params.n and lots == 0 else 0.0
+"""
 WALK = to_cents(martingale(900, 41))
 
 
@@ -83,6 +97,42 @@ def test_it_decides_as_it_says_in_the_sweep_the_event_engine_and_alone() -> None
     alone = wb.backtest(WALK, spec, period=8, filters="none")
     assert (row["period"], row["trades"]) == (8, alone.metrics["trades"])
     assert row["final_equity"] == pytest.approx(alone.metrics["final_equity"], rel=1e-12)
+
+
+def test_a_division_by_zero_decides_the_same_in_every_engine() -> None:
+    """A candle without volume divides by zero; the compiled loop once went on where the others raised."""
+    spec = wb.strategies.register("divides", DIVIDES)
+    records = WALK.records.copy()
+    records["volume"][50::50] = 0.0
+    candles = replace(WALK, records=records)
+    fast = wb.backtest(candles, spec, n=60)
+    slow = wb.backtest(candles, spec, engine="event", n=60)
+    third = wb.backtest(candles, spec, engine="backtrader", filters="none", n=60)
+    # Infinity is above 60 and no whole number of lots is: bought after each candle without volume.
+    wanted = [1.0 if one == 0.0 else 0.0 for one in records["volume"]]
+    for run in (fast, slow, third):
+        assert run.equity["target"].to_list() == wanted
+    assert fast.fills["lots"].to_list() == slow.fills["lots"].to_list()
+    assert fast.metrics["trades"] == third.metrics["trades"] == 17
+
+
+def test_a_decision_without_end_is_told_and_holds_nothing_up() -> None:
+    """In a process of its own, in which the loop goes on until the process ends."""
+    text = changed(
+        "    state.count += 1", "    while state.count > 300:\n        pass\n    state.count += 1"
+    )
+    script = (
+        "import sys, workbench as wb\n"
+        "from workbench.strategies import checks\n"
+        "checks.PATIENCE_S = 1.0\n"
+        "wb.strategies.register('endless', sys.stdin.read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=text, capture_output=True, text=True, timeout=300
+    )
+    assert "still deciding after 1 s: it has a loop without end" in done.stderr
+    assert done.returncode == 1
+    assert "endless" not in wb.strategies.own_names()
 
 
 def test_it_is_found_by_name_by_attribute_by_file_and_in_another_process(tmp_path: Path) -> None:
@@ -196,6 +246,9 @@ MISTAKES = {
                  "the workbench itself calls something 'cash'"),
     "metric": (changed('"period"', '"sharpe"').replace("params.period", "params.sharpe"),
                "the workbench itself calls something 'sharpe'"),
+    "long window": (changed("(float, 60)", "(float, 1000)").replace(
+                        "state.closes[state.count % 60] =", "state.closes[state.count] ="),
+                    "reaches beyond the end of a window"),
     "state": (changed('STATE = {"count": int, "closes": (float, 60)}', "STATE = 7"), "STATE is no dict"),
     "state object": (changed('"count": int', '"count": dict'), "no number of fixed size"),
     "state too large": (changed("(float, 60)", "(float, 10**6)"), "STATE takes 8,000,0.* bytes, at most"),

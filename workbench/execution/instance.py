@@ -84,9 +84,12 @@ class Decider:
 
 @cache
 def _feeding(decide: Callable[..., None]) -> Callable[..., int]:
-    """Return `decide` over arrays and places in them: a record made in Python costs a microsecond."""
+    """Return `decide` over arrays and places in them: a record made in Python costs a microsecond.
 
-    @njit(nogil=True)
+    Its divisions by zero are numpy's, as in the sweep's loop: what divides by zero decides the same.
+    """
+
+    @njit(nogil=True, error_model="numpy")
     def feed(state, candles, t, positions, row, params, intent):  # type: ignore[no-untyped-def]
         want_nothing(intent[0])
         decide(state[0], candles[t], positions[row], params[0], intent[0])

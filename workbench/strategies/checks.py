@@ -2,16 +2,20 @@
 
 It runs in a process without files, and its hash must pin all that it does. So its text imports the
 few modules that the engines know, draws no chance, and writes to `state` and `intent` alone. Then it
-decides on some hundred made-up candles, at the ends of every parameter's range, with the bounds of
-its windows checked: compiled code that reaches beyond a window reads what lies there by chance.
+decides on made-up candles, at the ends of every parameter's range, with the bounds of its windows
+checked: compiled code that reaches beyond a window reads what lies there by chance. It does so on a
+thread, since nothing can interrupt compiled code: a decision without end would hold up the notebook.
 """
 
 from __future__ import annotations
 
 import ast
+import threading
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from numba import njit
+from numba import njit, typeof
 from numba.core.errors import NumbaError
 
 from workbench.core.records import INTENT, POSITION, empty_intent
@@ -28,6 +32,8 @@ ARGUMENTS = {
 READ_ONLY = ("candle", "position", "params")
 BUILT_IN = ("__import__", "compile", "eval", "exec", "globals", "input", "open", "vars")
 TRIED = 600  # candles
+TRIED_QUICKLY = 34_000  # more than the largest window has places, so that none grows beyond it
+PATIENCE_S = 60.0  # for one parameter set, compiled
 MOST_CANDLES = 10_000_000  # that a strategy may ask to see before it decides
 _HASH = "workbench.core.indicators.counter_hash(seed, counter), which gives the same everywhere"
 
@@ -106,10 +112,12 @@ def try_out(spec: Spec) -> None:
     try:
         sets = _sets_to_try(spec)
         _check_warm_up(spec, sets)
-        # Without the exact type of error model this is the decision itself, with bounds checked.
-        decide = njit(boundscheck=True)(getattr(spec.decide, "py_func", spec.decide))
+        # But for divisions by zero, which are errors here, this is the decision itself.
+        decide = njit(boundscheck=True, nogil=True)(getattr(spec.decide, "py_func", spec.decide))
+        at_length = _at_length(spec, decide)
         for params in sets:
-            _decide_on_all(spec, decide, params)
+            _within_patience(spec, partial(_decide_on_all, spec, decide, params))
+            _within_patience(spec, partial(at_length, params))
     except NumbaError as error:
         raise UsageError(f"strategy {spec.name} does not compile: {_told(error)}") from None
     except IndexError as error:
@@ -181,11 +189,57 @@ def _decide_on_all(spec: Spec, decide: object, params: np.ndarray) -> None:
                 )
 
 
-def _made_up() -> np.ndarray:
+def _at_length(spec: Spec, decide: object) -> Callable[[np.ndarray], None]:
+    """Return what decides on many candles with one parameter set, compiled before it is called."""
+
+    @njit(boundscheck=True, nogil=True)
+    def run(state, candles, position, params, intent):
+        for t in range(candles.shape[0]):
+            decide(state[0], candles[t], position[0], params[0], intent[0])
+
+    def tried(params: np.ndarray) -> None:
+        state = np.zeros(1, spec.state_dtype)
+        own = np.array([params], spec.params_dtype)
+        spec.prepare(state[0], own[0])
+        run(state, candles, np.zeros(1, POSITION), own, empty_intent().reshape(1))
+
+    candles = _made_up(TRIED_QUICKLY)
+    records = (
+        np.zeros(1, spec.state_dtype), candles, np.zeros(1, POSITION),
+        np.zeros(1, spec.params_dtype), empty_intent().reshape(1),
+    )  # fmt: skip
+    run.compile(tuple(typeof(one) for one in records))
+    decide.compile(tuple(typeof(one[0]) for one in records))  # type: ignore[attr-defined]
+    return tried
+
+
+def _within_patience(spec: Spec, work: Callable[[], None]) -> None:
+    """Do compiled work on a thread of its own; UsageError where it does not come back."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name=f"try {spec.name}", daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    if thread.is_alive():
+        raise UsageError(
+            f"strategy {spec.name} was still deciding after {PATIENCE_S:g} s: it has a loop without end; "
+            "give the loop a condition that ends it, and restart this process, which goes on in it"
+        )
+    if failed:
+        raise failed[0]
+
+
+def _made_up(count: int = TRIED) -> np.ndarray:
     """Return candles of a price that swings in several rhythms, the same ones every time."""
-    steps = np.arange(TRIED + 1)
+    steps = np.arange(count + 1)
     price = 100.0 + 9.0 * np.sin(steps / 9.0) + 4.0 * np.sin(steps / 2.3) + np.sin(steps * 1.7)
-    candles = np.zeros(TRIED, CANDLE)
+    candles = np.zeros(count, CANDLE)
     candles["open_time"] = 3_600_000 * steps[1:]
     candles["open"], candles["close"] = price[:-1], price[1:]
     candles["high"] = np.maximum(price[:-1], price[1:]) + 0.5

@@ -8,6 +8,7 @@ Little is asked of such a file (everything else has a default):
     @njit
     def decide(state, candle, position, params, intent): ...
 
+A division by zero gives infinity or NaN as numpy's does, of whole numbers 0, in every engine.
 It may define `valid(params)`, `prepare(state, params)`, `first_value(params)`, `stable(params)`, `TITLE`
 and `SOURCE` beside it, or, as the shipped files do, dtypes and a whole `SPEC`.
 """
@@ -62,7 +63,9 @@ def spec_of(name: str, text: str, module: ModuleType, tree: ast.Module) -> Spec:
                 "otherwise"
             )
     check_fields(name, tree, spec)
-    decide = njit(nogil=True, forceinline=True)(getattr(spec.decide, "py_func", spec.decide))
+    decide = njit(nogil=True, forceinline=True, error_model="numpy")(
+        getattr(spec.decide, "py_func", spec.decide)
+    )
     spec = replace(spec, decide=decide)
     given.update(
         PARAMS=spec.params_dtype, STATE=spec.state_dtype, decide=decide,
