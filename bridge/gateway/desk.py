@@ -384,7 +384,8 @@ class OrderDesk:
             return []
         if not self._books.ledger.account(ticket.instance).is_open:
             return []
-        why = f"UNPROTECTED: the exit of a position ended ({ticket.note}) and nothing drives its instance"
+        state = book.row.state.value
+        why = f"UNPROTECTED: the exit of a position ended ({ticket.note}), its instance is {state}"
         return [Event("alarm", ticket.instance, ticket.candle_ms, {"reason": why})]
 
     def _fault(self, book: Book, reason: str) -> None:

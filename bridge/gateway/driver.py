@@ -23,6 +23,7 @@ from bridge.gateway.books import Book, Books, range_warm_up
 from bridge.gateway.desk import ALWAYS_MS, OrderDesk
 from bridge.gateway.exits import LiveExits
 from bridge.gateway.instance_runner import InstanceRunner
+from bridge.gateway.kept_exits import stay_with
 from bridge.gateway.ladder import LiveLadder
 from bridge.gateway.ladder_exits import LadderExits
 from bridge.journal_rows import (
@@ -97,6 +98,7 @@ class Driver:
             await self._guard_until_stop()
             self._stop.clear()
             await self._end()
+        await stay_with(self.book, self._exits, self._settled)
 
     async def _guard_until_stop(self) -> None:
         """Decide nothing more, but keep what is held protected, until somebody says stop."""
@@ -138,7 +140,8 @@ class Driver:
                 await self._exits.sell(after.reason, most_e8=after.quantity_e8)
         if self._is_alive:
             await self._exits.act_if_due()
-        if not being_sold:
+        taken_back = row.state is InstanceState.STOPPED and not self.book.exits
+        if not being_sold and not taken_back:
             await self._exits.protect()
 
     @property

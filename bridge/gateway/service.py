@@ -320,7 +320,7 @@ class Service:
             )
 
     def _drive(self, book: Book) -> None:
-        if book.row.state in ENDED:
+        if book.row.state in ENDED and not book.exits:
             return
         driver = Driver(
             book,

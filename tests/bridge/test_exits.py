@@ -382,10 +382,7 @@ async def test_a_faulted_instance_decides_no_more_but_stays_protected(tmp_path: 
     gateway = Gateway(tmp_path, BOTH)
     await gateway.buy()
     gateway.books.commit(gateway.book, core.faulted(gateway.book.row, "a test"), 1)
-    driver = Driver(
-        gateway.book, gateway.books, exchange=gateway.exchange, desk=gateway.desk,
-        runners=RunnerFactory(), clock=gateway.clock, tape_market=True, on_change=lambda: None,
-    )  # fmt: skip
+    driver = driver_of(gateway)
     living = asyncio.ensure_future(driver.run())
     name = gateway.name_of(OrderKind.LIMIT_MAKER)
     gateway.desk.hear(gateway.exchange.trade(name, 2 * SCALE, 120 * SCALE, 6_000))
@@ -396,6 +393,52 @@ async def test_a_faulted_instance_decides_no_more_but_stays_protected(tmp_path: 
     await asyncio.wait_for(living, 10)
     assert (gateway.standing(), gateway.book.row.state) == ({}, InstanceState.STOPPED)
     assert gateway.base_e8 < 1_000
+
+
+def driver_of(gateway: Gateway) -> Driver:
+    """Return a driver of the instance; it needs no runner where nothing is decided any more."""
+    return Driver(
+        gateway.book, gateway.books, exchange=gateway.exchange, desk=gateway.desk,
+        runners=RunnerFactory(), clock=gateway.clock, tape_market=True, on_change=lambda: None,
+    )  # fmt: skip
+
+
+async def test_exits_that_a_stop_kept_stay_whole_and_one_taken_back_by_hand_stays_away(
+    tmp_path: Path,
+) -> None:
+    """A part of the take-profit ends the stop: the rest gets a pair, also from the next process; then it is flat."""
+    gateway = Gateway(tmp_path, BOTH)
+    await gateway.buy()
+    gateway.books.commit(gateway.book, core.faulted(gateway.book.row, "a test"), 1)
+    driver = driver_of(gateway)
+    living = asyncio.ensure_future(driver.run())
+    await asyncio.sleep(0)
+    driver.request_stop("keep")
+    for part in (1, 2):
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert gateway.book.row.state is InstanceState.STOPPED
+        name = gateway.name_of(OrderKind.LIMIT_MAKER)
+        report = gateway.exchange.trade(name, SCALE, 120 * SCALE, 6_000)
+        gateway.desk.hear(gateway.exchange.reports[gateway.exchange.partner[name]])
+        gateway.desk.hear(report)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert list(gateway.standing().values()) == [HELD - part * SCALE] * 2
+        living.cancel()
+        await asyncio.wait({living})
+        gateway.load()
+        living = asyncio.ensure_future(driver_of(gateway).run())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not living.done()
+    for ended in await gateway.exchange.cancel_order(
+        "BTCUSDT", gateway.name_of(OrderKind.STOP_LOSS)
+    ):
+        gateway.desk.hear(ended)
+    await asyncio.wait_for(living, 10)
+    assert gateway.standing() == {}
+    assert "UNPROTECTED" in gateway.journal.alarms[-1]
 
 
 async def test_without_plain_stops_a_stop_limit_stands_and_is_helped_when_it_slips(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,6 +174,52 @@ def test_a_grid_fills_the_same_rungs_on_the_live_path() -> None:
     assert live["equity_difference"] <= 1e-9
 
 
+def reasons(spec: str, exits: str, start: str, end: str, **params: float) -> Counter[str]:
+    """Return why the kernel's fills happened, each reason as often as it did."""
+    candles = wb.load("BTCUSDT", "1h", start=start, end=end)
+    run = wb.backtest(candles, load(spec), exits=exits or None, **params)
+    return Counter(run.fills["reason"])
+
+
+@pytest.mark.slow
+def test_a_grids_own_stop_sells_the_same_on_the_live_path() -> None:
+    """Geometric, half of it bought first: the first hours rise, then one falls through all rungs to the stop."""
+    shared_path("data/klines_1h.parquet")
+    span = ("2025-03-03", "2025-03-03T07:00")
+    grid = {
+        "lines": 9, "low": 0.985, "high": 1.015, "unit": 1, "spacing": 1, "inventory": 1,
+        "stop": 0.98, "take_profit": 1.02,
+    }  # fmt: skip
+    assert reasons("grid", "", *span, **grid) == {"signal": 16, "stop": 1}
+    params = ",".join(f"{name}={value}" for name, value in grid.items())
+    (live,) = parity(
+        "--strategy", "grid", "--params", params, "--engines", "live",
+        "--start", span[0], "--end", span[1],
+    )  # fmt: skip
+    assert (live["decisions"], live["fills"]) == (7, 17)
+    assert live["equity_difference"] <= 1e-9
+
+
+@pytest.mark.slow
+def test_exits_beside_a_ladder_that_begins_anew_sell_the_same_on_the_live_path(
+    tmp_path: Path,
+) -> None:
+    """Stop, take-profit and trail are reached, while rungs between them turn; up to eight sales at once."""
+    shared_path("data/klines_1h.parquet")
+    file = tmp_path / "begins_anew.py"
+    file.write_text(BEGINS_ANEW, encoding="utf-8")
+    span = ("2025-03-03", "2025-03-03T14:00")
+    exits = "stop=0.6%,take_profit=0.5%,trail=1%,time_stop=4"
+    found = reasons(str(file), exits, *span)
+    assert found == {"signal": 24, "stop": 2, "trail": 1, "take_profit": 1}
+    (live,) = parity(
+        "--strategy", str(file), "--exits", exits, "--engines", "live",
+        "--start", span[0], "--end", span[1],
+    )  # fmt: skip
+    assert (live["decisions"], live["fills"]) == (14, 28)
+    assert live["equity_difference"] <= 1e-9
+
+
 @pytest.mark.parametrize("name", ON_TARGETS)
 def test_every_target_strategy_is_equal_in_sweep_event_engine_and_backtrader(name: str) -> None:
     pytest.importorskip("workbench.backtest.reference", exc_type=UsageError)
@@ -239,6 +286,10 @@ def decide(state, candle, position, params, intent):
 """
 
 
+# The same, and a new ladder after every exit.
+BEGINS_ANEW = LADDERS.replace("filled >= 3", "filled >= 3 or position.exit_reason != 0")
+
+
 @pytest.mark.proof
 @pytest.mark.timeout(1_300)
 @pytest.mark.parametrize("targets", [0, 1])
@@ -269,6 +320,63 @@ def test_a_grid_is_equal_on_the_live_path_over_two_weeks(inventory: int) -> None
     )  # fmt: skip
     assert [one["decisions"] for one in found[2:]] == [336] * 2
     assert found[-1]["fills"] > 100
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1_300)
+@pytest.mark.parametrize("spacing", [0, 1], ids=["arithmetic", "geometric"])
+@pytest.mark.parametrize(
+    ("start", "inventory", "reason"),
+    [
+        ("2025-03-13", 0, "stop"),
+        ("2025-03-18", 1, "stop"),
+        ("2025-03-12", 1, "take_profit"),
+        ("2025-03-17", 1, "take_profit"),
+    ],
+)
+def test_a_grids_own_levels_are_equal_on_the_live_path(
+    start: str, inventory: int, reason: str, spacing: int
+) -> None:
+    shared_path("data/klines_1h.parquet")
+    grid = {
+        "lines": 9, "low": 0.985, "high": 1.015, "unit": 1, "spacing": spacing, "inventory": inventory,
+        "stop": 0.98, "take_profit": 1.02,
+    }  # fmt: skip
+    end = f"{start}T23:00"
+    assert reasons("grid", "", start, end, **grid)[reason] == 1
+    params = ",".join(f"{name}={value}" for name, value in grid.items())
+    found = parity(
+        "--strategy", "grid", "--params", params, "--engines", "sweep,event,live",
+        "--start", start, "--end", end,
+    )  # fmt: skip
+    assert found[-1]["engine"] == "live"
+    assert found[-1]["fills"] >= 17
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1_300)
+@pytest.mark.parametrize(
+    ("exits", "reached"),
+    [
+        ("stop=0.6%,take_profit=0.5%,trail=1%,time_stop=4", {"stop", "take_profit", "trail"}),
+        ("stop=0.4%,take_profit=1atr,atr_period=3,time_stop=3", {"stop", "time"}),
+        ("stop=5%,trail=0.7%", {"trail"}),
+        ("take_profit=0.15%", {"take_profit"}),
+    ],
+)
+def test_exits_beside_a_ladder_are_equal_on_the_live_path_over_two_days(
+    tmp_path: Path, exits: str, reached: set[str]
+) -> None:
+    shared_path("data/klines_1h.parquet")
+    file = tmp_path / "begins_anew.py"
+    file.write_text(BEGINS_ANEW, encoding="utf-8")
+    span = ("2025-03-04T12:00", "2025-03-06T12:00")
+    assert reached <= set(reasons(str(file), exits, *span))
+    found = parity(
+        "--strategy", str(file), "--exits", exits, "--engines", "event,live",
+        "--start", span[0], "--end", span[1],
+    )  # fmt: skip
+    assert [one["decisions"] for one in found] == [48] * 2
 
 
 @pytest.mark.proof
