@@ -145,11 +145,11 @@ def placed_order(answer: Json) -> OrderReport:
 def resting_order(order: RestingOrder) -> dict[str, str]:
     """Return the parameters of POST /order; a limit stays until it is cancelled.
 
-    One that would meet an order of our own ends instead: an account does not trade with itself.
+    An account does not trade with itself: a limit that would meet an order of our own ends instead, and a
+    stop ends what it meets, as a rung that buys between it and the market.
     """
-    own = {"selfTradePreventionMode": "EXPIRE_TAKER"} if order.kind is OrderKind.LIMIT else {}
     return {
-        **own,
+        **_against_ourselves(order.kind),
         "symbol": order.symbol,
         "side": order.side.value,
         "type": order.kind.value,
@@ -160,10 +160,18 @@ def resting_order(order: RestingOrder) -> dict[str, str]:
     }
 
 
+def _against_ourselves(kind: OrderKind) -> dict[str, str]:
+    if kind is OrderKind.LIMIT:
+        return {"selfTradePreventionMode": "EXPIRE_TAKER"}
+    stops = kind in (OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT)
+    return {"selfTradePreventionMode": "EXPIRE_MAKER"} if stops else {}
+
+
 def order_pair(pair: OrderPair) -> dict[str, str]:
     """Return the parameters of POST /orderList/oco: to sell, the gain stands above the market."""
     sells = pair.stop.side is Side.SELL
     params = {
+        **_against_ourselves(pair.stop.kind),
         "symbol": pair.stop.symbol,
         "side": pair.stop.side.value,
         "quantity": from_e8(pair.stop.quantity_e8),

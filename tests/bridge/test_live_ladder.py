@@ -26,14 +26,14 @@ def start(stage: Stage, **more: Any) -> None:
     play(stage)
 
 
-def play(stage: Stage) -> None:
+def play(stage: Stage, wait: Callable[[Callable[[], bool]], None] = wait_for) -> None:
     """Play one candle, waiting wherever an order has filled until that is answered."""
     opened = False
     while not opened:
         step = stage.market.admin("POST", "/admin/advance", {"symbol": "BTCUSDT", "until": "fill"})
         opened = step["opened"]
         closed_ms = step["symbols"]["BTCUSDT"]["now_ms"] - HOUR_MS if opened else 0
-        wait_for(lambda at=closed_ms: is_settled(stage, at))  # type: ignore[misc]
+        wait(lambda at=closed_ms: is_settled(stage, at))  # type: ignore[misc]
 
 
 def is_settled(stage: Stage, closed_ms: int) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     yield made
     made.end()
     market.end()
+
+
+def patiently(condition: Callable[[], bool]) -> None:
+    """Wait as long as several deaths and lost messages in a row may take."""
+    end = time.monotonic() + 240.0
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.2)
 
 
 def demand_all_protected(stage: Stage) -> int:
@@ -80,7 +89,7 @@ def test_deaths_and_lost_messages_leave_all_base_of_a_ladder_under_stops(
             stage.market.fault(match=match, do="drop", when=when, nth=nth)
     most, sold = 0, False
     for _ in range(40):
-        play(stage)
+        play(stage, patiently)
         most = max(most, demand_all_protected(stage))
         sold = any(
             one["order_type"] == "STOP_LOSS" and one["status"] == "FILLED" for one in orders(stage)
