@@ -119,6 +119,10 @@ def _show(one: dict[str, Any], *, as_json: bool) -> None:
         print(f"  guards {one['guards']}: {_told_of_guards(one)}")
     if one.get("unprotected"):
         print(f"  UNPROTECTED: {one['unprotected']}")
+    if one.get("exposed_if_down"):
+        print(
+            f"  UNPROTECTED IF DOWN: resting buys may spend {one['exposed_if_down']:.2f} without a stop"
+        )
 
 
 def _told_of_guards(one: dict[str, Any]) -> str:

@@ -65,6 +65,7 @@ class Instance(TypedDict):
     last_guarded: NotRequired[HeldBack | None]
     stop: NotRequired[float | None]
     take_profit: NotRequired[float | None]
+    exposed_if_down: NotRequired[float | None]
 
 
 class Cell(TypedDict, total=False):
@@ -216,7 +217,13 @@ def facts_of(one: Instance) -> list[dict[str, str]]:
         {"label": "Fees paid", "text": amount(one["fees"])},
         {"label": "Round trips", "text": amount(one["trades"], 0)},
         *(_held_back(one) if one.get("guards") else []),
+        *(_exposed(one) if one.get("exposed_if_down") else []),
     ]
+
+
+def _exposed(one: Instance) -> list[dict[str, str]]:
+    """Say what a ladder's buys may spend while the gateway is down, without a stop for it."""
+    return [{"label": "Unprotected if down", "text": amount(one.get("exposed_if_down"))}]
 
 
 def _held_back(one: Instance) -> list[dict[str, str]]:

@@ -47,6 +47,7 @@ def instance(account: str, venue: str, book: Book, owned: LedgerAccount) -> View
         "stop": book.protection.stop_e8 / SCALE or None,
         "take_profit": book.protection.gain_e8 / SCALE or None,
         "unprotected": book.unprotected,
+        "exposed_if_down": book.exposed_if_down_e8 / SCALE or None,
         "guarded": book.guards.refused,
         "last_guarded": _refusal(book.guards.last_refused),
         "runner_pid": book.runner_pid,

@@ -111,6 +111,9 @@ def test_a_card_says_which_guards_are_on_and_what_they_refused(instance: dict) -
     told = {fact["label"]: fact["text"] for fact in facts_of(guarded)}
     assert told["Buys refused"] == "3"
     assert told["Last refused by"] == "daily_loss, 2025-01-02 00:00"
+    bare = facts_of({**instance, "exposed_if_down": 399.5})
+    assert {"label": "Unprotected if down", "text": "399.50"} in bare
+    assert "Unprotected if down" not in labels
     quiet = {fact["label"]: fact["text"] for fact in facts_of({**guarded, "last_guarded": None})}
     assert quiet["Last refused by"] == "–"
     facts = InstanceFacts()
