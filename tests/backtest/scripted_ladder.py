@@ -105,7 +105,7 @@ def bars(*prices: Bar, symbol: str = "BTCUSDT") -> Candles:
 
 
 def _text() -> str:
-    params = ['"stop": (0.0, 0.0, 1e9), "take_profit": (0.0, 0.0, 1e9),']
+    params = ['"stop": (0.0, 0.0, 1e9), "take_profit": (0.0, 0.0, 1e9), "shows": (0, 0, 1),']
     body = ["    intent.stop, intent.take_profit = params.stop, params.take_profit"]
     for k in range(RUNGS):
         params += [f'"begin{k}": (-1, -1, 10**6), "end{k}": (-1, -1, 10**6), "id{k}": (0, 0, 999),']
@@ -127,6 +127,8 @@ def _text() -> str:
         'STATE = {"count": int, "revision": int}', "WARM_UP = 0", "@njit",
         "def decide(state, candle, position, params, intent):",
         "    t, n, changed = state.count, 0, False", "    state.count += 1", *body,
+        "    if params.shows:",  # which rungs have filled: too small to trade, and seen in the result
+        "        intent.target = 1e-14 * position.ladder_filled",
         "    if changed:", "        state.revision += 1", "        intent.n_ladder = n",
         "    intent.revision = state.revision",
     ])  # fmt: skip

@@ -143,25 +143,29 @@ def test_a_target_that_is_impossible_is_an_error_row_and_never_a_number(writes: 
     assert right.select("trades", "open_trade", "pending").rows() == [(14, True, True)] * 2
 
 
-@pytest.mark.parametrize(
-    ("written", "says"),
-    [
-        ("intent.target = np.inf", "a target outside 0..1 or infinite"),
-        ("intent.target = -np.inf", "a target outside 0..1 or infinite"),
-        ("intent.stop = np.inf", "infinite or not a number"),
-        ("intent.take_profit = np.nan", "infinite or not a number"),
-        ("intent.trail = -np.inf", "infinite or not a number"),
-    ],
+INFINITE = (
+    ("intent.target = np.inf", "a target outside 0..1 or infinite"),
+    ("intent.target = -np.inf", "a target outside 0..1 or infinite"),
+    ("intent.stop = np.inf", "infinite or not a number"),
+    ("intent.take_profit = np.nan", "infinite or not a number"),
+    ("intent.trail = -np.inf", "infinite or not a number"),
 )
-def test_an_infinite_value_in_an_intent_is_an_error(written: str, says: str) -> None:
-    text = WRITES.replace("intent.target = params.high", written)
+
+
+def test_an_infinite_value_in_an_intent_is_an_error() -> None:
+    choices = "".join(
+        f"\n        if params.low == {k}.0:\n            {written}"
+        for k, (written, _) in enumerate(INFINITE)
+    )
+    text = WRITES.replace("        intent.target = params.high", choices)
     text = text.replace("from numba", "import numpy as np\nfrom numba")
-    spec = wb.strategies.register("infinite", text)
-    (row,) = wb.sweep(WALK, spec, progress=False).frame.to_dicts()
-    assert says in row["error"]
-    assert row["final_equity"] is None
-    with pytest.raises(UsageError, match=says):
-        wb.backtest(WALK, spec)
+    spec = wb.strategies.register("infinite", text)  # one for all of them: it is compiled once
+    for k, (written, says) in enumerate(INFINITE):
+        (row,) = wb.sweep(WALK, spec, low=float(k), progress=False).frame.to_dicts()
+        assert says in row["error"], written
+        assert row["final_equity"] is None
+        with pytest.raises(UsageError, match=says):
+            wb.backtest(WALK, spec, low=float(k))
 
 
 @pytest.mark.parametrize("engine", ["kernel", "event", "backtrader"])

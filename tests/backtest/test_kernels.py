@@ -114,15 +114,19 @@ for stop in sys.argv[1:]:
 def test_forms_that_two_processes_compiled_are_not_mixed_up_in_a_third(tmp_path: Path) -> None:
     env = {**os.environ, "WORKBENCH_HOME": str(tmp_path / "home")}
 
-    def run(*stops: str) -> list[str]:
-        command = [sys.executable, "-c", STOPPED, *stops]
-        done = subprocess.run(
-            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()
+    def both(*runs: tuple[str, ...]) -> list[list[str]]:
+        """Return what two processes print that run at the same time."""
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-c", STOPPED, *stops],
+                cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            for stops in runs
+        ]  # fmt: skip
+        said = [one.communicate(timeout=120) for one in started]
+        assert [one.returncode for one in started] == [0, 0], said
+        return [out.split() for out, _ in said]
 
-    (free,), (stopped,) = run("0"), run("0.5")
+    (free,), (stopped,) = both(("0",), ("0.5",))
     assert free != stopped
-    assert run("0", "0.5") == [free, stopped]
-    assert run("0.5", "0") == [stopped, free]
+    assert both(("0", "0.5"), ("0.5", "0")) == [[free, stopped], [stopped, free]]

@@ -12,7 +12,6 @@ from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.errors import UsageError
-from workbench.strategies import own
 
 PLAIN, EXACT = Costs(filters="none"), Costs(filters="exchange")
 CALM: Bar = (100, 101, 99, 100)
@@ -193,33 +192,15 @@ def test_a_ladder_that_contradicts_itself_is_one_clear_error(bad: list[Scripted]
         event_driven(bars(CALM, CALM), scripted(), costs=EXACT, **Script(tuple(bad)).params())
 
 
-SHOWS_BITS = """
-from numba import njit
-STATE = {"count": int}
-WARM_UP = 0
-
-@njit
-def decide(state, candle, position, params, intent):
-    state.count += 1
-    if state.count == 1:
-        intent.n_ladder = 2
-        for j in range(2):
-            rung = intent.ladder[j]
-            rung.id, rung.side, rung.quote = j + 5, 1, 1000.0
-            rung.price, rung.pair_price = 98.0 - j, 99.0 - j
-    intent.revision = 1
-    intent.target = 1e-14 * position.ladder_filled   # too small to trade, and seen in the result
-"""
-
-
 def test_a_decision_sees_which_rungs_have_filled() -> None:
-    spec = own.build("shows_bits", SHOWS_BITS)
+    params = Script((rung(98.0, 99.0, 1_000.0, id=5), rung(97.0, 98.0, 1_000.0, id=6))).params()
     series = bars(
         CALM, (100, 101, 97.5, 97.8), (97.8, 98, 96, 96.5), (96.5, 98.5, 96.5, 98.2), CALM
     )
     for found in (
-        backtest(series, spec, costs=EXACT), event_driven(series, spec, costs=EXACT),
-    ):  # fmt: skip
+        backtest(series, scripted(), costs=EXACT, shows=1, **params),
+        event_driven(series, scripted(), costs=EXACT, shows=1, **params),
+    ):
         bits = found.equity["target"].to_numpy() * 1e14
         assert np.rint(bits).astype(int).tolist() == [0, 1, 3, 1, 0]
 
