@@ -18,18 +18,10 @@ from workbench.backtest.market_model import AT_ONCE
 from workbench.backtest.overlay import Overlay
 from workbench.core.account import limit_sell_is_refused, sell_is_refused
 from workbench.core.costs import SCALE
-from workbench.core.exits import (
-    PLAN,
-    REASON_STOP,
-    REASON_TAKE_PROFIT,
-    REASON_TIME,
-    REASON_TRAIL,
-    enter,
-    set_levels,
-    stand_down,
-)
+from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME
 from workbench.errors import UsageError
 from workbench.execution.exits import is_any
+from workbench.execution.levels import Levels
 from workbench.execution.orders import Execution, NewOrder, OrderType, Rejected, Side
 from workbench.market.candles import Candles
 from workbench.market.instruments import Instrument
@@ -59,13 +51,13 @@ class EventExits:
         refused: Callable[[str], None],
     ) -> None:
         self._name, self._candles, self._rules, self._market = name, candles, rules, market
-        self._exits, self._overlay = exits, overlay
+        self._overlay = overlay
         self._costs = market.costs.record(rules)
         self._booked, self._refused = booked, refused
-        self._plan = np.zeros(1, PLAN)
-        self._plan["take_profit_now"] = np.inf
-        self._intent, self._account = intent, market.ledger.record(name)
+        self._levels = Levels(exits, intent, self._costs)
+        self._plan, self._account = self._levels.plan, market.ledger.record(name)
         self._entries: list[tuple[float, float, float, int]] = []  # not yet in the plan
+        self._highs: list[float] = candles.records["high"].tolist()
         self._entered = 0  # the candle in which the position was first bought
         self.awake = is_any(exits)  # nothing is worked out before anything asks for a level
         self._is_allowed = False
@@ -85,27 +77,24 @@ class EventExits:
         self._entries.append((price, kept, held, signal_index))
         if self.awake:
             self._take_entries()
-            set_levels(self._plan[0], self._intent[0], self._costs[0])
 
     def sold_out(self) -> None:
         """Take the levels away: the position is closed."""
         self._entries.clear()
         if self.awake:
-            stand_down(self._plan[0])
+            self._levels.closed()
 
     def follow(self, t: int, *, is_open: bool) -> None:
         """Put the levels of the intent in force at the close of candle t."""
-        if not self.awake:
-            self.awake = True
-            stand_down(self._plan[0])
+        self.awake = True
         if not self._is_allowed:
             self._demand_at_once()
         if self._entries:  # the first level of this position: its highs since then count too
             self._take_entries()
-            highs = self._candles.records["high"][self._entered : t]
-            self._plan["highest"] = highs.max(initial=self._plan["highest"][0])
+            if t > self._entered:
+                self._levels.reached(self._candles.records["high"][self._entered : t].max())
         if is_open:
-            _ratchet(self._plan, self._intent, self._costs, self._candles.records, t)
+            self._levels.reached(self._highs[t])
 
     # -- the candle comes
 
@@ -137,17 +126,17 @@ class EventExits:
     @property
     def is_due(self) -> bool:
         """Return whether the position has been held for as long as it may."""
-        return self.is_open and bool(self._account["bars_held"][0] >= self._plan["bars_now"][0])
+        return self.is_open and self._levels.is_due(int(self._account["bars_held"][0]))
 
     @property
     def stop(self) -> float:
         """Return where the stop stands, 0 for none."""
-        return float(self._plan["stop_now"][0])
+        return self._levels.stop
 
     @property
     def goal(self) -> float:
         """Return where the take-profit stands, infinity for none."""
-        return float(self._plan["take_profit_now"][0])
+        return self._levels.goal
 
     def passes_goal(self, price: float) -> bool:
         """Return whether a price trades through the take-profit."""
@@ -181,13 +170,11 @@ class EventExits:
             reason = REASON_TAKE_PROFIT
         elif order.order_type is OrderType.STOP_LOSS:
             reason = REASON_STOP
-        if reason == REASON_STOP and self._plan["trails"][0]:
-            reason = REASON_TRAIL
-        self.reason = reason
-        self._booked(one, self._now, reason)
+        self.reason = self._levels.named(reason)
+        self._booked(one, self._now, self.reason)
 
     def _follow_path(self, part: np.void, is_unclear: bool, lots: int) -> None:
-        stop, goal = float(self._plan["stop_now"][0]), float(self._plan["take_profit_now"][0])
+        stop, goal = self.stop, self.goal
         legs = [one for one in (self._stop(stop, lots), self._goal(goal, lots)) if one is not None]
         first = self._first(part, stop, goal)
         opening = float(part["open"])
@@ -231,17 +218,14 @@ class EventExits:
 
     def _give_up(self) -> None:
         """An exit that the exchange refuses is not tried again in this position."""
-        stand_down(self._plan[0])
-        self._plan["spent"] = 1
+        self._levels.give_up()
         self._refused("an exit is below the exchange's minimum notional")
 
     # -- what a candle reaches
 
     def _reaches(self, candle: np.void) -> bool:
-        plan = self._plan[0]
-        return bool(candle["low"] <= plan["stop_now"]) or self._passes(
-            float(candle["high"]), float(plan["take_profit_now"])
-        )
+        low, high = float(candle["low"]), float(candle["high"])
+        return low <= self.stop or self._passes(high, self.goal)
 
     def _passes(self, price: float, goal: float) -> bool:
         return price > goal or (bool(self._costs["touch"][0]) and price == goal)
@@ -255,7 +239,7 @@ class EventExits:
         return OrderType.LIMIT_MAKER
 
     def _is_unclear(self, candle: np.void) -> bool:
-        stop, goal = float(self._plan["stop_now"][0]), float(self._plan["take_profit_now"][0])
+        stop, goal = self.stop, self.goal
         opening = float(candle["open"])
         outside = opening <= stop or self._passes(opening, goal)
         both = candle["low"] <= stop and self._passes(float(candle["high"]), goal)
@@ -309,7 +293,7 @@ class EventExits:
             range_ = 0.0
             if self._range_row >= 0:
                 range_ = float(self._overlay.ranges[self._range_row, signal_index])
-            enter(self._plan[0], self._exits[0], price, kept, held, range_)
+            self._levels.bought(price, kept, held, range_)
         self._entries.clear()
 
     def has_range(self, t: int) -> bool:
@@ -328,15 +312,6 @@ class EventExits:
 def _range_row(overlay: Overlay, exits: np.ndarray) -> int:
     found = np.flatnonzero(overlay.periods == exits["atr_period"][0])
     return int(found[0]) if len(found) else -1
-
-
-@njit(nogil=True)
-def _ratchet(plans, intents, costs, candles, t):  # type: ignore[no-untyped-def]
-    """Set the levels after the close of candle t, unless the exchange has refused this exit before."""
-    plan = plans[0]
-    if plan.spent == 0:
-        plan.highest = max(plan.highest, candles[t].high)
-        set_levels(plan, intents[0], costs[0])
 
 
 @njit(nogil=True)

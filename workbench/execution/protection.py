@@ -12,17 +12,9 @@ import math
 import numpy as np
 
 from workbench.core.account import COSTS
-from workbench.core.exits import (
-    PLAN,
-    REASON_STOP,
-    REASON_TRAIL,
-    enter,
-    needs_range,
-    next_range,
-    set_levels,
-    stand_down,
-)
-from workbench.core.records import INTENT, empty_intent, readable
+from workbench.core.exits import PLAN, needs_range, next_range
+from workbench.core.records import INTENT, empty_intent
+from workbench.execution.levels import Levels
 from workbench.market.instruments import SCALE, Instrument
 
 LEVELS = ("stop", "take_profit", "trail")
@@ -31,23 +23,19 @@ _KEPT = np.dtype(
 )  # the intent's levels beside it
 
 
-class Protection:
+class Protection(Levels):
     """The exits of one instance: `exits` is its EXITS record (shape (1,)), `saved` what was kept."""
 
     def __init__(self, exits: np.ndarray, rules: Instrument, saved: bytes = b"") -> None:
-        self._exits = readable(exits)
-        self._costs = readable(np.zeros(1, COSTS))
-        self._costs["exact"] = 1
-        self._costs["tick_e8"] = rules.tick_e8
-        self._plan = readable(np.zeros(1, PLAN))
-        self._intent = readable(empty_intent().reshape(1))
+        costs = np.zeros(1, COSTS)
+        costs["exact"] = 1
+        costs["tick_e8"] = rules.tick_e8
+        super().__init__(exits, empty_intent().reshape(1), costs)
         if saved:
             kept = np.frombuffer(saved, _KEPT)
             self._plan[:] = kept["plan"]
             for name in LEVELS:
                 self._intent[name] = kept[name]
-        else:
-            stand_down(self._plan[0])
 
     def saved(self) -> bytes:
         """Return what a restart needs."""
@@ -60,13 +48,12 @@ class Protection:
     @property
     def stop_e8(self) -> int:
         """Return where the stop stands, 0 for none."""
-        return round(float(self._plan["stop_now"][0]) * SCALE)
+        return round(self.stop * SCALE)
 
     @property
     def gain_e8(self) -> int:
         """Return where the take-profit stands, 0 for none."""
-        goal = float(self._plan["take_profit_now"][0])
-        return 0 if math.isinf(goal) else round(goal * SCALE)
+        return 0 if math.isinf(self.goal) else round(self.goal * SCALE)
 
     @property
     def has_stop(self) -> bool:
@@ -85,38 +72,20 @@ class Protection:
         """Return the period of the average true range that the exits need, 0 for none."""
         return int(self._exits["atr_period"][0]) if needs_range(self._exits[0]) else 0
 
-    def is_due(self, bars_held: int) -> bool:
-        """Return whether a position has been held for as long as it may."""
-        return bars_held >= int(self._plan["bars_now"][0])
-
-    def bought(self, price: float, kept: float, held: float, range_: float) -> None:
-        """Hang the levels on a buy: `kept` base on top of what was `held`, `range_` at its signal."""
-        self._plan["reason"] = 0
-        enter(self._plan[0], self._exits[0], price, kept, held, range_)
-        set_levels(self._plan[0], self._intent[0], self._costs[0])
-
     def sold(self, reason: int, *, is_open: bool) -> None:
         """Take in a sale for a REASON (0 for a signal); a position that is closed has no levels."""
-        if reason == REASON_STOP and self._plan["trails"][0]:
-            reason = REASON_TRAIL
         if reason:
-            self._plan["reason"] = reason
+            self._plan["reason"] = self.named(reason)
         if not is_open:
-            stand_down(self._plan[0])
+            self.closed()
 
     def follow(self, intent: bytes, high: float, *, is_open: bool) -> None:
         """Put the levels of an intent in force at the close of a candle that reached `high`."""
         written = np.frombuffer(intent, INTENT)
         for name in LEVELS:
             self._intent[name] = written[name]
-        if is_open and not self._plan["spent"][0]:
-            self._plan["highest"] = max(float(self._plan["highest"][0]), high)
-            set_levels(self._plan[0], self._intent[0], self._costs[0])
-
-    def give_up(self) -> None:
-        """Try no exit again in this position: the exchange finds it too small."""
-        stand_down(self._plan[0])
-        self._plan["spent"] = 1
+        if is_open:
+            self.reached(high)
 
 
 class RangeMeter:
