@@ -10,7 +10,6 @@ thread, since nothing can interrupt compiled code: a decision without end would 
 from __future__ import annotations
 
 import ast
-import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -21,6 +20,7 @@ from numba.core.errors import NumbaError
 from workbench.core.records import INTENT, POSITION, empty_intent
 from workbench.errors import UsageError
 from workbench.market.candles import CANDLE
+from workbench.patience import within
 from workbench.strategies.spec import Spec
 
 ALLOWED = ("numba", "numpy", "workbench.core", "workbench.strategies.spec", "__future__")
@@ -214,25 +214,12 @@ def _at_length(spec: Spec, decide: object) -> Callable[[np.ndarray], None]:
 
 
 def _within_patience(spec: Spec, work: Callable[[], None]) -> None:
-    """Do compiled work on a thread of its own; UsageError where it does not come back."""
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name=f"try {spec.name}", daemon=True)
-    thread.start()
-    thread.join(PATIENCE_S)
-    if thread.is_alive():
-        raise UsageError(
-            f"strategy {spec.name} was still deciding after {PATIENCE_S:g} s: it has a loop without end; "
-            "give the loop a condition that ends it, and restart this process, which goes on in it"
-        )
-    if failed:
-        raise failed[0]
+    """Do compiled work; UsageError where it does not come back."""
+    late = (
+        f"strategy {spec.name} was still deciding after {PATIENCE_S:g} s: it has a loop without end; "
+        "give the loop a condition that ends it, and restart this process, which goes on in it"
+    )
+    within(PATIENCE_S, work, name=f"try {spec.name}", late=late)
 
 
 def _made_up(count: int = TRIED) -> np.ndarray:
