@@ -8,8 +8,10 @@ to stand when `rest` returns, and final when `withdraw` does; what it does in be
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from bridge.clock import Clock, back_off
 from bridge.crash_points import crash
@@ -49,6 +51,8 @@ BAD_TIMESTAMP = -1021
 # Too many requests or orders, server overloaded: not taken in, and an exit may not stay undone for it.
 COME_BACK_LATER = frozenset({-1003, -1008, -1015})
 MOST_ATTEMPTS = 3
+MOST_COPIES = 20  # of a sale that must not fail, all under one id
+NEXT_COPY = 0.5  # seconds after the one before
 PATIENCE = 0.25  # seconds between two looks at an order that is neither final nor in doubt
 ALWAYS_MS = 1  # a frontier that every fill of a resting order lies behind
 
@@ -79,6 +83,36 @@ class OrderDesk:
         """
         (sent,) = await self._send(book, [ticket], attempts)
         return await self._settle(book, sent)
+
+    async def insist(self, book: Book, ticket: Ticket) -> Ticket:
+        """Send a sale of all an account's free base every half second until there is an answer; return it settled.
+
+        Under its own id each time. A copy that comes after another has sold finds nothing left to sell,
+        and one that comes after a stop that did land finds it locked: so it cannot double.
+        """
+        crash("after_journal")
+        copies: list[asyncio.Future[tuple[OrderReport, ...]]] = []
+        answer: asyncio.Future[tuple[OrderReport, ...]] | None = None
+        try:
+            while answer is None and len(copies) < MOST_COPIES:
+                copies.append(asyncio.ensure_future(self._call([ticket])))
+                pause = asyncio.ensure_future(self._clock.sleep(NEXT_COPY))
+                while answer is None and not pause.done():
+                    waiting: set[asyncio.Future[Any]] = {one for one in copies if not one.done()}
+                    await asyncio.wait({*waiting, pause}, return_when=asyncio.FIRST_COMPLETED)
+                    answer = next((one for one in copies if _is_answer(one)), None)
+                pause.cancel()
+            if answer is None:
+                return await self._settle(book, (await self._sought(book, [ticket], 1))[0])
+            if (refusal := answer.exception()) is None:
+                for report in answer.result():
+                    self.hear(report)
+            elif isinstance(refusal, Refused) and not await self._look(ticket):
+                return (await self._refused(book, [ticket], refusal))[0]
+            return await self._settle(book, self._now(book, ticket))
+        finally:
+            for one in copies:
+                one.cancel()
 
     async def rest(
         self, book: Book, tickets: Sequence[Ticket], *, attempts: int = MOST_ATTEMPTS
@@ -206,13 +240,16 @@ class OrderDesk:
             return await self._refused(book, tickets, refusal)
         except Doubt as doubt:
             self._alarm(tickets[0], f"{doubt}; searching for it")
-            truth = await self._search(book, tickets)
-            if truth is Truth.PROVEN_ABSENT:
-                return await self._lost(book, tickets, attempts)
-        else:
-            crash("after_reply")
-            for report in reports:
-                self.hear(report)
+            return await self._sought(book, tickets, attempts)
+        crash("after_reply")
+        for report in reports:
+            self.hear(report)
+        return [self._now(book, ticket) for ticket in tickets]
+
+    async def _sought(self, book: Book, tickets: Sequence[Ticket], attempts: int) -> list[Ticket]:
+        """Search for tickets in doubt; deal with those that never arrived."""
+        if await self._search(book, tickets) is Truth.PROVEN_ABSENT:
+            return await self._lost(book, tickets, attempts)
         return [self._now(book, ticket) for ticket in tickets]
 
     async def _call(self, tickets: Sequence[Ticket]) -> tuple[OrderReport, ...]:
@@ -399,6 +436,11 @@ class OrderDesk:
         data = {"reason": reason, "client_order_id": ticket.client_order_id}
         event = Event("alarm", ticket.instance, ticket.candle_ms, data)
         self._books.journal.write(self._clock.wall_ms(), [event])
+
+
+def _is_answer(copy: asyncio.Future[tuple[OrderReport, ...]]) -> bool:
+    """Tell whether the exchange has said what became of a copy, be it no."""
+    return copy.done() and not isinstance(copy.exception(), Doubt)
 
 
 def _may_be_locked(book: Book, ticket: Ticket) -> bool:

@@ -283,6 +283,10 @@ class Driver:
         await self._catch_up()
         await self._hear_news()
         self.book.settled = False
+        if self._rests_a_ladder:
+            held_before = self._books.ledger.account(name).bars_held > 0
+            low = candle.low if held_before else candle.close  # a buy comes before the high
+            await self._watch.leave_crumb(low, candle.high)
         self.book.frontier_ms = ALWAYS_MS  # what is heard from here on comes after the decision
         self._books.ledger.end_candle(name)
         position = self._books.ledger.position_bytes(
@@ -317,6 +321,8 @@ class Driver:
             if ticket is not None:
                 await self._exits.carry_out(ticket)
         await self._exits.act_if_due()
+        if self._rests_a_ladder:
+            await self._watch.leave_crumb(candle.close, candle.close)
         await self._ladder.place()
         await self._protect()
         await self._hear_news()

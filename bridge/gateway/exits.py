@@ -43,7 +43,10 @@ from workbench.core.account import sell_is_too_small
 from workbench.execution.ledger import LedgerAccount
 from workbench.market.instruments import SCALE
 
-UNKNOWN_FOR = 2.5  # seconds that a stop's fate may be unknown: what follows is done within 3 s
+UNKNOWN_FOR = (
+    2.25  # seconds that a stop's fate may be unknown: one lost sale later it is not yet 3 s
+)
+ANSWER_WITHIN = 0.4  # seconds for a question that a sale waits for
 MOST_LOST = 3  # sales in a row that may never arrive before the exits are placed again
 SLIPS_THROUGH = 2.0  # seconds that a triggered stop-limit may stay unfilled
 TRY_AGAIN = (
@@ -251,15 +254,18 @@ class LiveExits:
         self.tell_unprotected("the fate of its stop is unknown")
         foreign_e8 = await self._base_at_exchange() - self._account.base_e8
         if abs(foreign_e8) < self._book.instrument.step_e8:
-            await self._sell_what_is_free(EXIT_STOP)
+            await self._sell_what_is_free(EXIT_STOP, insist=True)
 
     async def _base_at_exchange(self) -> int:
-        """Return what the account holds of the base, free and locked; -1e18 where nobody answers."""
-        try:
-            held = (await self._exchange.balances()).get(self._book.instrument.base)
-        except (Unanswered, Refused):
-            return -(10**18)
-        return held.free_e8 + held.locked_e8 if held else 0
+        """Return what the account holds of the base, free and locked; -1e18 where nobody answers in time."""
+        for _ in range(2):
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    held = (await self._exchange.balances()).get(self._book.instrument.base)
+                return held.free_e8 + held.locked_e8 if held else 0
+            except (Unanswered, Refused, TimeoutError):
+                continue
+        return -(10**18)
 
     async def _take_refusals(self, wanted: Sequence[Leg], sent: Sequence[Ticket]) -> bool:
         """Deal with exits that do not stand; return whether to look again."""
@@ -291,23 +297,29 @@ class LiveExits:
         await self.sell(EXIT_STOP)
         return not self._book.unprotected
 
-    async def _sell_what_is_free(self, reason: str, most_e8: int | None = None) -> None:
+    async def _sell_what_is_free(
+        self, reason: str, most_e8: int | None = None, *, insist: bool = False
+    ) -> None:
         row, quantity_e8 = self._book.row, self._lots_e8
         if most_e8 is not None:
             quantity_e8 = min(quantity_e8, most_e8)
         if not self.is_open or not quantity_e8:
             return
         if self._is_too_small(quantity_e8):
-            self._give_up()
+            self.give_up()
             return
         after = replace(row, seq=row.seq + 1)
         ticket = core.sale(after, quantity_e8, reason)
         self._commit([after, ticket, ticket_event(ticket)])
-        done = await self.carry_out(ticket)
+        if insist:
+            done = await self._desk.insist(self._book, ticket)
+        else:
+            done = await self.carry_out(ticket)
         if done.status in (TicketStatus.REFUSED, TicketStatus.VOID) and self._wanted():
             self.tell_unprotected(f"the sale at market failed: {done.note}")
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Try no exit of this position again, and say so."""
         self._book.protection.give_up()
         after = replace(self._book.row, plan=self._book.protection.saved())
         why = "the position is below the exchange's minimum: it cannot be protected or sold"

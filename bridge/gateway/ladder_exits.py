@@ -16,8 +16,9 @@ from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.exits import LiveExits
 from bridge.gateway.ladder import LiveLadder
+from bridge.gateway.parting import is_too_small
 from bridge.journal_rows import Event
-from workbench.market.instruments import from_e8
+from workbench.market.instruments import SCALE, from_e8
 
 MOST_ROUNDS = 12
 
@@ -67,6 +68,21 @@ class LadderExits:
         if ladder.exit_has_traded or ladder.has_news:
             return True
         return await ladder.send_sales(parting)
+
+    async def leave_crumb(self, low: float, high: float) -> None:
+        """End the ladder where prices have reached a level of what is too small for any order.
+
+        The backtests do so as well: their exit is refused then. Only a price that was told can be seen.
+        """
+        stop_e8, gain_e8 = self._book.protection.stop_e8, self._book.protection.gain_e8
+        reached = low * SCALE <= stop_e8 or 0 < gain_e8 < high * SCALE
+        if reached and self._exits.is_open and self._is_crumb(stop_e8 or gain_e8):
+            await self._ladder.take_back()
+            self._exits.give_up()
+
+    def _is_crumb(self, level_e8: int) -> bool:
+        base_e8 = self._books.ledger.account(self._book.row.name).base_e8
+        return is_too_small(base_e8, level_e8, self._book.instrument)
 
     def _say_once(self) -> None:
         book = self._book

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.exchanges.base import Balance, OrderKind, OrderRules
+from bridge.exchanges.base import Balance, MarketOrder, OrderKind, OrderReport, OrderRules
 from bridge.gateway import core, desk, exits
 from bridge.gateway.books import Books
 from bridge.gateway.desk import OrderDesk
@@ -20,6 +20,7 @@ from bridge.gateway.exits import LiveExits
 from bridge.journal_rows import DecisionRow, InstanceState, Ticket, TicketStatus
 from bridge.runner_link import RunnerFactory
 from tests.bridge.doubles import ONE, JumpingClock, MemoryExchange, instance_row, journal_in, ticket
+from tests.bridge.test_ladder_exits import StrictExchange
 from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME, REASON_TRAIL
 from workbench.core.records import empty_intent
 from workbench.errors import UsageError
@@ -375,6 +376,37 @@ async def test_a_stop_of_unknown_fate_is_not_waited_for_where_a_sale_cannot_doub
     await gateway.exits._sell_while_unknown()
     assert (gateway.base_e8 < 1_000) is sells
     assert "UNPROTECTED" in gateway.book.unprotected or "unknown" in gateway.book.unprotected
+
+
+@pytest.mark.parametrize(
+    ("mishaps", "copies"),
+    [(["drop_before"], 2), (["drop_before"] * 3, 4), (["drop_after"], 2), (["drop_after"] * 2, 2)],
+)
+async def test_the_sale_for_a_lost_stop_is_sent_until_it_is_answered_and_sells_once(
+    tmp_path: Path, mishaps: list[str], copies: int
+) -> None:
+    """Every half second under one id; a copy after one that sold without an answer is refused: nothing is left."""
+    gateway = Gateway(tmp_path, "stop=10%")
+    await gateway.desk.carry_out(gateway.book, gateway.write(ticket()))
+    strict = StrictExchange(gateway.clock, plan=mishaps, accepted=gateway.exchange.accepted)
+    sent: list[str] = []
+    send = strict.send_market_order
+
+    async def counted(order: MarketOrder) -> OrderReport:
+        sent.append(order.client_order_id)
+        return await send(order)
+
+    strict.send_market_order = counted  # type: ignore[method-assign]
+    gateway.exchange = strict
+    gateway.desk = OrderDesk(gateway.books, strict, gateway.clock, backend_timeout_ms=10_000)
+    gateway.exits = LiveExits(gateway.book, gateway.books, gateway.desk, strict, gateway.clock)
+    began = gateway.clock.now
+    await gateway.exits._sell_while_unknown()
+    assert [one.side for one in strict.accepted] == ["BUY", "SELL"]
+    assert (len(sent), len(set(sent))) == (copies, 1)
+    assert gateway.clock.now - began <= 0.5 * (copies - 1) + 0.5
+    assert gateway.base_e8 < 1_000
+    gateway.books.ledger.check_conservation()
 
 
 async def test_a_faulted_instance_decides_no_more_but_stays_protected(tmp_path: Path) -> None:

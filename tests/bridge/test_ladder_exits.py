@@ -300,6 +300,22 @@ async def test_a_pair_that_is_refused_sells_alone_or_waits_under_the_rests_stop(
     assert len(gateway.sales()) == 3
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ends"), [(80.0, 95.0, True), (81.0, 95.0, False), (81.0, 99.5, True)]
+)
+async def test_a_crumb_that_no_order_can_hold_ends_the_ladder_where_a_level_is_reached(
+    tmp_path: Path, low: float, high: float, ends: bool
+) -> None:
+    """4 USDT of base are left of a part of a buy: the backtests' exit is refused there, and takes the ladder back."""
+    gateway = await filled(tmp_path)
+    await gateway.part(gateway.at(96.0), 4_000_000)
+    gateway.demand_protected(crumb_e8=4_000_000)
+    await gateway.watch.leave_crumb(low, high)
+    assert (gateway.standing() == {}) is ends
+    assert any("below the exchange's minimum" in one for one in gateway.journal.alarms) is ends
+    assert (gateway.book.protection.stop_e8 == 0) is ends
+
+
 async def test_what_is_bare_while_the_gateway_is_down_is_told_with_its_figure(
     tmp_path: Path,
 ) -> None:
