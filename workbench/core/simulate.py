@@ -17,8 +17,9 @@ What happens in a candle, in this order, here and in every other shell:
 
 Candles before `first` are warm-up: `decide` sees them, its targets and ladders are ignored. The
 decision functions are handed in; called from compiled code they are inlined, so the loop costs what
-the strategy costs. A loop comes in forms: without `protected` it has neither exits nor guards,
-without `ladders` no ladders, and what it does not have costs nothing.
+the strategy costs. Most candles bring nothing: what asks for that takes few branches, and those that
+are for something are marked as seldom taken (`hints`). A loop comes in forms: without `protected`
+it has neither exits nor guards, without `ladders` no ladders, and what it does not have costs nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from workbench.core.exits import (
     within_reach,
 )
 from workbench.core.guards import GUARD_NONE, buy_guard, holds_back, sized
+from workbench.core.hints import seldom
 from workbench.core.intents import (
     ERROR_EXITS,
     ERROR_GUARDED,
@@ -111,18 +113,18 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         tally.last_exit = -1
         tally.room = fills.shape[0]
         last_target = 0.0
-        equity = cash = peak = trough = last_sample = yesterday = costs.cash
+        equity = cash = peak = last_sample = yesterday = costs.cash
         quantity = 0.0
         worst = 1.0
         count = is_open = opened = since = revision = 0
-        total = squares = losses = 0.0
+        total = squares = losses = highest = 0.0
         open_bars = guarded = ambiguous = buys_today = bought = 0
         error = ERROR_NONE
-        keep_equity = equities.shape[0] > 0
-        waits = moves = trails = walks = False
+        keep_from = first if equities.shape[0] > 0 else candles.shape[0]
+        waits = moves = follows = trails = walks = False
         was_stop = was_take_profit = was_trail = 0.0
-        down = buy_at = -np.inf  # a candle that stays between `down` and `up` reaches nothing
-        up = sell_at = np.inf
+        down = buy_at = -np.inf  # a candle that stays between `down` and `up` reaches nothing;
+        up = sell_at = np.inf  # an order that waits is reached by any
         due = NEVER
         ranges = -1
         stand_down(plan)
@@ -135,82 +137,82 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
             now = np.uint64(t)
             candle = candles[now]
             close = candle.close
-            if t >= first:
-                acts = waits
-                if protected or ladders:
-                    acts = waits or candle.low <= down or candle.high >= up or t >= due
-                if acts and tradable(candle):
-                    if is_open:
-                        open_bars += t - since
-                    account.bars_held = t - opened if is_open else 0
-                    if ladders:
-                        walks = ladder.waiting > 0 or is_reached(ladder, candle)
-                        if protected and ladder.revision != 0:
-                            walks = True  # before, exits have the path to themselves
-                        reach = all_ranges[ranges, t - 1] if ranges >= 0 and t > 0 else 0.0
-                        trip = Trip(tally, plan, exits, intent, reach)
-                        if walks and is_passed(ladder, plan, candle.open):
-                            at_the_open(
-                                ladder, trip, order, account, costs, candle.open, t, fill, sheet
-                            )
-                    if waits:
-                        waits = False
-                        held = account.quantity
-                        got = take_open(order, account, costs, candle, t, fill, tally, sheet)
-                        if protected and got > 0.0:
-                            buys_today += 1
-                            reach = all_ranges[ranges, order.signal_index] if ranges >= 0 else 0.0
-                            enter(plan, exits, fill.price, got, held, reach)
-                            set_levels(plan, intent, costs)
-                        elif protected and account.is_open == 0:
-                            stand_down(plan)
-                    begin = end = 0
-                    if offsets.shape[0] > 0:
-                        begin, end = offsets[t], offsets[t + 1]
-                    if ladders and walks:
-                        ambiguous += in_the_candle(
-                            ladder, trip, account, costs, candle, fine, begin, end, t, fill, sheet
+            if (
+                seldom(candle.low <= down)
+                or ((protected or ladders) and seldom(candle.high >= up))
+                or (protected and seldom(t >= due))
+            ) and tradable(candle):
+                if protected:
+                    plan.highest = highest
+                if is_open:
+                    open_bars += t - since
+                account.bars_held = t - opened if is_open else 0
+                if ladders:
+                    walks = ladder.waiting > 0 or is_reached(ladder, candle)
+                    if protected and ladder.revision != 0:
+                        walks = True  # before, exits have the path to themselves
+                    reach = all_ranges[ranges, t - 1] if ranges >= 0 and t > 0 else 0.0
+                    trip = Trip(tally, plan, exits, intent, reach)
+                    if walks and is_passed(ladder, plan, candle.open):
+                        at_the_open(
+                            ladder, trip, order, account, costs, candle.open, t, fill, sheet
                         )
-                        position.ladder_filled = ladder.filled
-                    elif protected and within_reach(plan, candle, account.bars_held):
-                        done, unclear = take_exit(
-                            plan, account, costs, candle, fine, begin, end, fill
-                        )
-                        ambiguous += unclear
-                        if done == SOLD:
-                            fill.index = fill.signal_index = t
-                            count_fill(tally, account, fill, sheet)
-                            fill.reason = 0
-                        elif done == REFUSED:
-                            tally.refused += 1
-                    show_account(position, account)
-                    cash, quantity, is_open = account.cash, account.quantity, account.is_open
-                    opened, since = t - account.bars_held, t
-                    if protected:
-                        moves = is_open and plan.spent == 0
-                        trails = plan.keep != 0.0 or plan.distance != 0.0
-                        due = opened + plan.bars_now
-                        down, up = plan.stop_now, plan.take_profit_now
-                        position.exit_reason = plan.reason
-                    if ladders:
-                        buy_at, sell_at = next_orders(ladder)
-                        down, up = max(plan.stop_now, buy_at), min(plan.take_profit_now, sell_at)
-                equity = cash + quantity * close
-                if equity > peak:
-                    peak, trough = equity, worst * equity
-                elif equity < trough:
-                    worst = equity / peak
-                    trough = worst * peak
-                if samples[now]:
-                    change = equity / last_sample - 1.0
-                    yesterday, bought = last_sample, buys_today
-                    last_sample = equity
-                    buys_today = 0
-                    count += 1
-                    total += change
-                    squares += change * change
-                    if change < 0.0:
-                        losses += change * change
+                if waits:
+                    waits = False
+                    held = account.quantity
+                    got = take_open(order, account, costs, candle, t, fill, tally, sheet)
+                    if protected and got > 0.0:
+                        buys_today += 1
+                        reach = all_ranges[ranges, order.signal_index] if ranges >= 0 else 0.0
+                        enter(plan, exits, fill.price, got, held, reach)
+                        set_levels(plan, intent, costs)
+                    elif protected and account.is_open == 0:
+                        stand_down(plan)
+                begin = end = 0
+                if offsets.shape[0] > 0:
+                    begin, end = offsets[t], offsets[t + 1]
+                if ladders and walks:
+                    ambiguous += in_the_candle(
+                        ladder, trip, account, costs, candle, fine, begin, end, t, fill, sheet
+                    )
+                    position.ladder_filled = ladder.filled
+                elif protected and within_reach(plan, candle, account.bars_held):
+                    done, unclear = take_exit(plan, account, costs, candle, fine, begin, end, fill)
+                    ambiguous += unclear
+                    if done == SOLD:
+                        fill.index = fill.signal_index = t
+                        count_fill(tally, account, fill, sheet)
+                        fill.reason = 0
+                    elif done == REFUSED:
+                        tally.refused += 1
+                show_account(position, account)
+                cash, quantity, is_open = account.cash, account.quantity, account.is_open
+                opened, since = t - account.bars_held, t
+                if protected:
+                    moves = is_open and plan.spent == 0
+                    follows = plan.keep != 0.0 or plan.distance != 0.0
+                    trails = moves and (follows or was_trail != 0.0)
+                    highest = plan.highest
+                    due = opened + plan.bars_now
+                    position.exit_reason = plan.reason
+                if ladders:
+                    buy_at, sell_at = next_orders(ladder)
+                down, up = max(plan.stop_now, buy_at), min(plan.take_profit_now, sell_at)
+
+            equity = cash + quantity * close
+            peak = max(peak, equity)
+            if equity < worst * peak:
+                worst = equity / peak
+            if seldom(samples[now] != 0) and t >= first:
+                change = equity / last_sample - 1.0
+                yesterday, bought = last_sample, buys_today
+                last_sample = equity
+                buys_today = 0
+                count += 1
+                total += change
+                squares += change * change
+                if change < 0.0:
+                    losses += change * change
             position.equity = equity
             position.bars_held = t + 1 - opened if is_open else 0
             intent.target = np.nan
@@ -218,69 +220,78 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
             intent.revision = intent.n_ladder = 0
             decide(state, candle, position, params, intent)
             target = intent.target
-            error = ERROR_NONE if np.isnan(target) else target_error(target)
-            changed = intent.stop != was_stop or intent.take_profit != was_take_profit
-            changed = changed or intent.trail != was_trail
-            if changed and error == ERROR_NONE:
-                error = levels_error(intent)
-            if not protected and asks_for_exits(intent):
-                error = ERROR_EXITS
-            if ladders and intent.revision != revision and t >= first:
-                if ladder_error(intent):
-                    error = ERROR_RUNGS
-                elif protected and holds_back(guards):
-                    error = ERROR_GUARDED
-                elif protected and ranges >= 0 and np.isnan(all_ranges[ranges, t]):
-                    error = ERROR_RANGE
-                else:
-                    lay(ladder, intent, account, t)
-                    revision = ladder.revision
-                    buy_at, sell_at = next_orders(ladder)
-                    down, up = max(plan.stop_now, buy_at), min(plan.take_profit_now, sell_at)
-                    position.ladder_filled = ladder.filled
-            elif not ladders and asks_for_ladder(intent):
-                error = ERROR_LADDER
-            if error != ERROR_NONE:
-                break
-            if protected and moves:
-                plan.highest = max(plan.highest, candle.high)
-                if changed or trails or intent.trail != 0.0:
-                    set_levels(plan, intent, costs)
-                    down, up = plan.stop_now, plan.take_profit_now
-                    if ladders:
-                        down, up = max(down, buy_at), min(up, sell_at)
-            if changed:
+            novel = target < last_target or target > last_target
+            # one sum, one branch: 0 where every level is as before, NaN where one is none
+            moved = abs(intent.stop - was_stop) + abs(intent.take_profit - was_take_profit)
+            moved += abs(intent.trail - was_trail)
+            if protected:
+                highest = max(highest, candle.high)
+            if seldom(novel) or seldom(not moved <= 0.0) or seldom(intent.revision != revision):
+                changed = not moved <= 0.0
+                error = ERROR_NONE if np.isnan(target) else target_error(target)
+                if changed and error == ERROR_NONE:
+                    error = levels_error(intent)
+                if not protected and asks_for_exits(intent):
+                    error = ERROR_EXITS
+                if ladders and intent.revision != revision and t >= first:
+                    if ladder_error(intent):
+                        error = ERROR_RUNGS
+                    elif protected and holds_back(guards):
+                        error = ERROR_GUARDED
+                    elif protected and ranges >= 0 and np.isnan(all_ranges[ranges, t]):
+                        error = ERROR_RANGE
+                    else:
+                        lay(ladder, intent, account, t)
+                        revision = ladder.revision
+                        buy_at, sell_at = next_orders(ladder)
+                        up = min(plan.take_profit_now, sell_at)
+                        position.ladder_filled = ladder.filled
+                elif not ladders and asks_for_ladder(intent):
+                    error = ERROR_LADDER
+                if error != ERROR_NONE:
+                    break
                 was_stop, was_take_profit = intent.stop, intent.take_profit
                 was_trail = intent.trail
-            if keep_equity and t >= first:
+                if novel and t >= first:
+                    last_target = size = target
+                    order.signal_index = t
+                    if protected and scales:
+                        if np.isnan(volatility[t]) and target > 0.0:
+                            error = ERROR_RANGE
+                            break
+                        size = sized(target, guards, volatility[t])
+                    if size_order(order, account, costs, size, close):
+                        tally.refused += 1
+                    if protected and order.side > 0:
+                        if ranges >= 0 and np.isnan(all_ranges[ranges, t]):
+                            error = ERROR_RANGE
+                            break
+                        if samples[now] != 2:
+                            yesterday, bought = last_sample, buys_today
+                        flat_for = t - tally.last_exit if tally.last_exit >= 0 else -1
+                        guard = buy_guard(
+                            guards, equity, yesterday, peak, bought, flat_for, tally.losses_in_a_row
+                        )
+                        if guard != GUARD_NONE:
+                            guarded += 1
+                            order.side = 0
+                    waits = order.side != 0
+                if protected and moves and changed:
+                    trails = follows or intent.trail != 0.0
+                    plan.highest = highest
+                    set_levels(plan, intent, costs)
+                    up = min(plan.take_profit_now, sell_at)
+                down = np.inf if waits else max(plan.stop_now, buy_at)
+            if protected and trails:
+                plan.highest = highest
+                set_levels(plan, intent, costs)
+                down = np.inf if waits else max(plan.stop_now, buy_at)
+                up = min(plan.take_profit_now, sell_at)
+            if seldom(t >= keep_from):
                 equities[t - first].equity = equity
                 equities[t - first].cash = cash
                 equities[t - first].quantity = quantity
                 equities[t - first].target = target
-            if t >= first and (target < last_target or target > last_target):
-                last_target = target
-                order.signal_index = t
-                if protected and scales:
-                    if np.isnan(volatility[t]) and target > 0.0:
-                        error = ERROR_RANGE
-                        break
-                    target = sized(target, guards, volatility[t])
-                if size_order(order, account, costs, target, close):
-                    tally.refused += 1
-                if protected and order.side > 0:
-                    if ranges >= 0 and np.isnan(all_ranges[ranges, t]):
-                        error = ERROR_RANGE
-                        break
-                    if samples[now] != 2:
-                        yesterday, bought = last_sample, buys_today
-                    flat_for = t - tally.last_exit if tally.last_exit >= 0 else -1
-                    guard = buy_guard(
-                        guards, equity, yesterday, peak, bought, flat_for, tally.losses_in_a_row
-                    )
-                    if guard != GUARD_NONE:
-                        guarded += 1
-                        order.side = 0
-                waits = order.side != 0
 
         bars = candles.shape[0] - first
         if is_open:

@@ -57,7 +57,9 @@ STATE = np.dtype(
         ("scale", "<f8"),
         ("stop", "<f8"),  # in quote, 0 for none or once the grid has ended
         ("take_profit", "<f8"),
-        ("next_line", "<f8"),  # of a grid from cash: where the next rung is laid
+        ("next_line", "<f8"),  # a close above it has something to lay
+        ("lowest", "<f8"),  # a candle that stays between them ends nothing
+        ("highest", "<f8"),
         ("line", "<f8", (LADDER_SIZE + 1,)),
     ],
     align=True,
@@ -80,13 +82,16 @@ def prepare(state, params):
         else:
             state.line[i] = params.low + (params.high - params.low) * share
     state.line[params.lines - 1] = params.high
+    state.next_line = -np.inf
 
 
 @njit(nogil=True)
 def _begin(state, params, close, equity, intent):
     state.scale = close if params.unit == FIRST_CLOSE else 1.0
     state.stop, state.take_profit = params.stop * state.scale, params.take_profit * state.scale
-    state.next_line = state.line[0] * state.scale
+    state.next_line = state.line[0] * state.scale if params.inventory == CASH else 0.0
+    state.lowest = state.stop if state.stop > 0.0 else -np.inf
+    state.highest = state.take_profit if state.take_profit > 0.0 else np.inf
     rungs = params.lines - 1
     state.quote = params.quote
     if params.quote == 0.0:
@@ -128,17 +133,11 @@ def _lay(state, params, rungs, sells, intent):
             rung.side, rung.price, rung.pair_price = 1, low, high
 
 
-@njit(nogil=True, forceinline=True)
-def _reached(state, candle, position):
-    fell = state.stop > 0.0 and candle.low <= state.stop
-    rose = state.take_profit > 0.0 and candle.high >= state.take_profit
-    return fell or rose or position.exit_reason != 0
-
-
 @njit(nogil=True)
 def _end(state, params, intent):
     state.phase = ENDED
     state.stop = state.take_profit = 0.0
+    state.lowest, state.highest, state.next_line = -np.inf, np.inf, np.inf
     if state.laid > 0:
         _lay(state, params, 0, 0, intent)
     intent.target = 0.0
@@ -153,22 +152,31 @@ def _follow(state, params, close, intent):
     state.next_line = state.line[rungs] * state.scale if rungs < params.lines - 1 else np.inf
 
 
-@njit(nogil=True, forceinline=True)
-def decide(state, candle, position, params, intent):
+@njit(nogil=True)
+def _act(state, params, candle, equity, quantity, exited, intent):
+    """Begin, end or lay the grid."""
     close = candle.close
     if state.scale == 0.0:
-        _begin(state, params, close, position.equity, intent)
-    if state.phase != ENDED:
-        if _reached(state, candle, position):
-            _end(state, params, intent)
-        elif params.inventory == CASH:
-            if state.next_line < close:
-                _follow(state, params, close, intent)
-        elif state.phase == WAITING:
-            sells = _above(state, params, close)
-            if sells == 0 or position.quantity > 0.0:
-                state.phase = LAID
-                _lay(state, params, params.lines - 1, sells, intent)
+        _begin(state, params, close, equity, intent)
+    if exited or candle.low <= state.lowest or candle.high >= state.highest:
+        _end(state, params, intent)
+    elif params.inventory == CASH:
+        if close > state.next_line:
+            _follow(state, params, close, intent)
+    elif state.phase == WAITING:
+        sells = _above(state, params, close)
+        if sells == 0 or quantity > 0.0:
+            state.phase = LAID
+            state.next_line = np.inf
+            _lay(state, params, params.lines - 1, sells, intent)
+
+
+@njit(nogil=True, forceinline=True)
+def decide(state, candle, position, params, intent):
+    exited = position.exit_reason != 0
+    acts = candle.close > state.next_line or candle.low <= state.lowest
+    if (acts or candle.high >= state.highest or exited) and state.phase != ENDED:
+        _act(state, params, candle, position.equity, position.quantity, exited, intent)
     intent.stop, intent.take_profit = state.stop, state.take_profit
     intent.revision = state.revision
 
