@@ -82,15 +82,9 @@ class SweepResult:
                 **more,
             }
         )
-        failed = pl.col("error") != ERROR_NONE
-        frame = frame.with_columns(pl.col(name).cast(pl.Boolean) for name in _FLAGS).with_columns(
-            pl.col(pl.Float64).fill_nan(None)
-        )
-        metrics = [n for n in METRIC_COLUMNS if n != "bars"]
-        frame = frame.with_columns(pl.when(~failed).then(pl.col(n)).alias(n) for n in metrics)
-        frame = frame.with_columns(
-            pl.col("error").replace_strict(ERRORS, return_dtype=pl.String).alias("error")
-        )
+        failed = bool((rows["error"] != ERROR_NONE).any())
+        told = (_told(name, kind, failed=failed) for name, kind in frame.schema.items())
+        frame = frame.with_columns(told)
         return cls(
             spec,
             candles,
@@ -242,6 +236,24 @@ class BacktestResult:
     def __repr__(self) -> str:
         total = self.metrics["total_return"]
         return f"BacktestResult({self.title}: return {total:+.2%}, {self.metrics['trades']} trades)"
+
+
+def _told(name: str, kind: pl.DataType, *, failed: bool) -> pl.Expr:
+    """Return what a column of the kernel's rows tells; no metric of a row that `failed`, where any has."""
+    import polars as pl
+
+    column = pl.col(name)
+    if name == "error":
+        if not failed:
+            return pl.lit(None, pl.String).alias(name)
+        return column.replace_strict(ERRORS, return_dtype=pl.String)
+    if name in _FLAGS:
+        column = column.cast(pl.Boolean)
+    elif kind == pl.Float64:
+        column = column.fill_nan(None)
+    if failed and name in METRIC_COLUMNS and name != "bars":
+        column = pl.when(pl.col("error") == ERROR_NONE).then(column).alias(name)
+    return column
 
 
 def demand_metric(metric: str, columns: tuple[str, ...], run: str) -> None:
