@@ -58,7 +58,7 @@ class Levels:
 
     def reached(self, high: float) -> None:
         """Move them at the close of a candle that reached `high`; an exit that was given up stays so."""
-        _ratchet(self._plan[0], self._intent[0], self._costs[0], high)
+        _ratchet(self._plan, self._intent, self._costs, high)
 
     def named(self, reason: int) -> int:
         """Return the REASON of a sale: that of a stop is the trailing one's where that one stood."""
@@ -75,7 +75,10 @@ class Levels:
 
 
 @njit(nogil=True)
-def _ratchet(plan, intent, costs, high):  # type: ignore[no-untyped-def]
+def _ratchet(plans, intents, costs, high):  # type: ignore[no-untyped-def]
+    plan = plans[
+        0
+    ]  # whole arrays: a record of its own costs Python half a microsecond to hand over
     if plan.spent == 0:
         plan.highest = max(plan.highest, high)
-        set_levels(plan, intent, costs)
+        set_levels(plan, intents[0], costs[0])
