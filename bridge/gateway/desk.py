@@ -52,7 +52,7 @@ BAD_TIMESTAMP = -1021
 COME_BACK_LATER = frozenset({-1003, -1008, -1015})
 MOST_ATTEMPTS = 3
 MOST_COPIES = 20  # of a sale that must not fail, all under one id
-NEXT_COPY = 0.5  # seconds after the one before
+NEXT_COPY = 0.25  # seconds after the one before
 PATIENCE = 0.25  # seconds between two looks at an order that is neither final nor in doubt
 ALWAYS_MS = 1  # a frontier that every fill of a resting order lies behind
 
@@ -85,7 +85,7 @@ class OrderDesk:
         return await self._settle(book, sent)
 
     async def insist(self, book: Book, ticket: Ticket) -> Ticket:
-        """Send a sale of all an account's free base every half second until there is an answer; return it settled.
+        """Send a sale of all an account's free base four times a second until it is answered; return it settled.
 
         Under its own id each time. A copy that comes after another has sold finds nothing left to sell,
         and one that comes after a stop that did land finds it locked: so it cannot double.

@@ -23,7 +23,7 @@ traded, the whole ladder is taken back; which trades of exits were answered so i
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bridge.clock import Clock
 from bridge.crash_points import crash
@@ -31,6 +31,7 @@ from bridge.exchanges.base import OrderKind, Side
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
+from bridge.gateway.ladder_news import News, news_of
 from bridge.gateway.legs import Leg, stop_leg, tickets_of
 from bridge.gateway.parting import Levels, Parting, Place, part
 from bridge.gateway.tickets import resting_ticket, ticket_event
@@ -53,18 +54,6 @@ from workbench.market.instruments import SCALE
 REASON = "rung"
 ANSWERED_BYTES = 16
 NEAR = 0.01  # a market order may meet our own orders within this share of the last price
-
-
-@dataclass(frozen=True, slots=True)
-class _News:
-    """What a rung's order has traded since it was last looked at; deltas at 1e-8, by the last trade."""
-
-    trade_id: int
-    seq: int
-    quantity_e8: int
-    kept_e8: int
-    cash_e8: int
-    base_e8: int
 
 
 class LiveLadder:
@@ -294,7 +283,7 @@ class LiveLadder:
         tickets = self._book.tickets.values()
         return {one.seq: one for one in sorted(tickets, key=lambda one: one.attempt)}
 
-    def _news(self) -> list[_News]:
+    def _news(self) -> list[News]:
         """Return what rungs' orders traded that the ladder has not taken in, the oldest trade first."""
         by_seq = self._newest()
         news = []
@@ -302,29 +291,12 @@ class LiveLadder:
             ticket = by_seq.get(seq)
             taken_in_e8 = ticket.quantity_e8 - order.quantity_e8 if ticket else 0
             if ticket is not None and ticket.executed_e8 > taken_in_e8:
-                news.append(self._traded(ticket, taken_in_e8))
+                fills = self._books.journal.fills_of(ticket.client_order_id)
+                news.append(news_of(seq, fills, taken_in_e8, base=self._book.instrument.base))
         return sorted((one for one in news if one.quantity_e8), key=lambda one: one.trade_id)
 
     def _booked(self, ticket: Ticket) -> int:
         return self._books.journal.booked_e8(ticket.client_order_id)
-
-    def _traded(self, ticket: Ticket, seen_e8: int) -> _News:
-        """Sum up the fills of an order after the ones that the ladder has taken in."""
-        quantity_e8 = kept_e8 = cash_e8 = base_e8 = trade_id = 0
-        for fill in self._books.journal.fills_of(ticket.client_order_id):
-            if seen_e8 > 0:  # they come in the order in which they were booked
-                seen_e8 -= fill.quantity_e8
-                continue
-            in_base = fill.commission_asset == self._book.instrument.base
-            fee_base = fill.commission_e8 if in_base else 0
-            value_e8 = fill.price_e8 * fill.quantity_e8 // SCALE
-            bought = fill.side is Side.BUY
-            quantity_e8 += fill.quantity_e8
-            kept_e8 += fill.quantity_e8 - fee_base if bought else 0
-            cash_e8 += -value_e8 if bought else value_e8 - (0 if in_base else fill.commission_e8)
-            base_e8 += fill.quantity_e8 - fee_base if bought else -fill.quantity_e8
-            trade_id = fill.trade_id
-        return _News(trade_id, ticket.seq, quantity_e8, kept_e8, cash_e8, base_e8)
 
     def _answer(self) -> list[Ticket]:
         """Take in the oldest news, or an end, and journal the order that it calls for.
