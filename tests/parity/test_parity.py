@@ -20,7 +20,7 @@ from tests.strategies.test_every_strategy import QUICK, broken_series
 from workbench import strategies
 from workbench.backtest.event_driven import event_driven
 from workbench.backtest.results import METRIC_COLUMNS
-from workbench.backtest.setting import Costs
+from workbench.backtest.setting import Costs, trading_rules
 from workbench.backtest.single import backtest
 from workbench.cli import options
 from workbench.cli import parity as command
@@ -30,6 +30,7 @@ from workbench.report.parity import (
     compare,
     compare_closely,
     compare_row,
+    first_crumb_ms,
     from_backtest,
 )
 from workbench.strategies import load
@@ -513,6 +514,23 @@ def test_a_single_lot_tick_side_target_or_candle_that_differs_is_found() -> None
     missing = compare(EngineRun("event", event.closes.tail(-1), event.fills), kernel)
     assert not missing.equal
     assert missing.decision_differences == 1
+
+
+@pytest.mark.parametrize(("left", "crumb"), [(3, 7_000), (0, None), (90, None)])
+def test_a_remainder_that_no_order_can_hold_is_found(
+    tmp_path: Path, left: int, crumb: int | None
+) -> None:
+    """Of 100 lots all but so many are sold at 80,000: 3 lots are 2.40 USDT, 90 are 72; the minimum is 5."""
+    rules, _ = trading_rules(to_cents(martingale(50, 3)), Costs(filters="exchange"))
+    assert rules is not None
+    rules = replace(rules, step_e8=1_000, min_qty_e8=1_000, min_notional_e8=5 * 10**8)
+    lot, price = rules.step_e8, 80_000 * 10**8
+    fills = [(6_000, "BUY", 100, 0, rules.base), (7_000, "SELL", 100 - left, 0, rules.quote)]
+    names = ("market_ms", "side", "quantity_e8", "commission_e8", "commission_asset", "price_e8")
+    rows = [(ms, side, lots * lot, fee, asset, price) for ms, side, lots, fee, asset in fills]
+    pl.DataFrame(rows, schema=names, orient="row").write_parquet(tmp_path / "fills.parquet")
+
+    assert first_crumb_ms(tmp_path, rules) == crumb
 
 
 def test_equity_may_differ_by_rounding_and_no_more() -> None:

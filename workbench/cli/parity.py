@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +14,12 @@ import typer
 
 from workbench.cli import options
 from workbench.errors import UsageError
+from workbench.market.instruments import from_e8
 
 if TYPE_CHECKING:
     from workbench.face import Run
     from workbench.market.candles import Candles
-    from workbench.report.parity import Comparison, EngineRun
+    from workbench.report.parity import Comparison
     from workbench.strategies.spec import Number, Spec
 
 ENGINES = ("sweep", "event", "backtrader", "live")
@@ -144,7 +146,7 @@ def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
     from workbench.report import parity
 
     if engine == "live":
-        return [parity.compare(_live(kernel, case), parity.from_backtest(kernel))]
+        return [_live(kernel, case)]
     if engine == "event":
         run = parity.from_backtest(case.run("event", "exchange"))
         return [parity.compare(run, parity.from_backtest(kernel))]
@@ -156,12 +158,12 @@ def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
     return [parity.compare_closely(theirs, parity.from_backtest(free))]
 
 
-def _live(kernel: Run, case: _Case) -> EngineRun:
+def _live(kernel: Run, case: _Case) -> Comparison:
     from tqdm import tqdm
 
     from bridge.rehearsal import rehearse
     from workbench.backtest.setting import trading_rules
-    from workbench.report.parity import from_export
+    from workbench.report.parity import compare, first_crumb_ms, from_backtest, from_export
 
     candles, costs = kernel.candles, kernel.costs
     rules, _ = trading_rules(candles, costs)
@@ -185,7 +187,16 @@ def _live(kernel: Run, case: _Case) -> EngineRun:
             tick=bar.update,
         )
         end_ms = candles.timeframe.next(int(candles.window["open_time"][-1]))
-        return from_export(out, rules, candles.timeframe, end_ms=end_ms)
+        run = from_export(out, rules, candles.timeframe, end_ms=end_ms)
+        found, crumb_ms = compare(run, from_backtest(kernel)), first_crumb_ms(out, rules)
+    protected = bool(case.exits) or (kernel.fills["reason"] != "signal").any()
+    if not found.equal and protected and crumb_ms is not None:
+        raise UsageError(
+            f"live: from {datetime.fromtimestamp(crumb_ms / 1000, UTC).isoformat()} on a remainder is held that "
+            f"is below the exchange's minimum of {from_e8(rules.min_notional_e8)} {rules.quote}: no order can hold "
+            "it, so that the exits it meets cannot be compared; use more cash, or exits that end the ladder"
+        )
+    return found
 
 
 def _show(kernel: Run, found: list[Comparison], left_out: list[str], *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from workbench.backtest.results import METRIC_COLUMNS, BacktestResult
-from workbench.market.instruments import Instrument
+from workbench.market.instruments import SCALE, Instrument
 from workbench.market.timeframes import Timeframe
 
 EQUITY_TOLERANCE = 1e-9
@@ -98,6 +98,23 @@ def from_export(folder: Path, rules: Instrument, timeframe: Timeframe, *, end_ms
         pl.col("client_order_id").is_in(_stops(folder).implode()).alias("stop"),
     )
     return EngineRun("live", closes, _stops_as_one(fills).select(FILL_COLUMNS), guarded)
+
+
+def first_crumb_ms(folder: Path, rules: Instrument) -> int | None:
+    """Return when a live run first held whole lots below the exchange's minimum, None where it never did.
+
+    No order can hold those: a level that they reach inside a candle is not seen as the kernel sees it.
+    """
+    base_e8 = 0
+    for fill in pl.read_parquet(folder / "fills.parquet").iter_rows(named=True):
+        in_base = fill["commission_asset"] == rules.base
+        bought_e8 = fill["quantity_e8"] - fill["commission_e8"] * in_base
+        base_e8 += bought_e8 if fill["side"] == "BUY" else -fill["quantity_e8"]
+        lots_e8 = base_e8 // rules.step_e8 * rules.step_e8
+        small = lots_e8 * fill["price_e8"] // SCALE < rules.min_notional_e8
+        if lots_e8 and (small or lots_e8 < rules.min_qty_e8):
+            return int(fill["market_ms"])
+    return None
 
 
 def _stops(folder: Path) -> pl.Series:
