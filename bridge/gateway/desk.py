@@ -9,7 +9,7 @@ to stand when `rest` returns, and final when `withdraw` does; what it does in be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +53,7 @@ COME_BACK_LATER = frozenset({-1003, -1008, -1015})
 MOST_ATTEMPTS = 3
 MOST_COPIES = 20  # of a sale that must not fail, all under one id
 NEXT_COPY = 0.25  # seconds after the one before
+ANSWER_WITHIN = 0.4  # seconds for a question that such a sale waits for
 PATIENCE = 0.25  # seconds between two looks at an order that is neither final nor in doubt
 ALWAYS_MS = 1  # a frontier that every fill of a resting order lies behind
 
@@ -84,24 +85,28 @@ class OrderDesk:
         (sent,) = await self._send(book, [ticket], attempts)
         return await self._settle(book, sent)
 
-    async def insist(self, book: Book, ticket: Ticket) -> Ticket:
-        """Send a sale of all an account's free base four times a second until it is answered; return it settled.
+    async def insist(
+        self, book: Book, ticket: Ticket, may_repeat: Callable[[], Awaitable[bool]]
+    ) -> Ticket:
+        """Send a sale of all an account's free base until there is an answer; return it settled.
 
-        Under its own id each time. A copy that comes after another has sold finds nothing left to sell,
-        and one that comes after a stop that did land finds it locked: so it cannot double.
+        A copy follows, under the same id, only where the exchange has just said that it knows of none and
+        `may_repeat` that the base is there still. One that comes after a stop that did land finds it locked.
         """
         crash("after_journal")
         copies: list[asyncio.Future[tuple[OrderReport, ...]]] = []
-        answer: asyncio.Future[tuple[OrderReport, ...]] | None = None
+        self._doubtful[ticket.client_order_id] = ticket.symbol
         try:
-            while answer is None and len(copies) < MOST_COPIES:
-                copies.append(asyncio.ensure_future(self._call([ticket])))
-                pause = asyncio.ensure_future(self._clock.sleep(NEXT_COPY))
-                while answer is None and not pause.done():
-                    waiting: set[asyncio.Future[Any]] = {one for one in copies if not one.done()}
-                    await asyncio.wait({*waiting, pause}, return_when=asyncio.FIRST_COMPLETED)
-                    answer = next((one for one in copies if _is_answer(one)), None)
-                pause.cancel()
+            answer = None
+            for _ in range(MOST_COPIES):
+                found = await self._look_soon(ticket) if copies else False
+                if found:
+                    return await self._settle(book, self._now(book, ticket))
+                if found is False and (not copies or await may_repeat()):
+                    copies.append(asyncio.ensure_future(self._call([ticket])))
+                answer = await self._first_answer(copies)
+                if answer is not None:
+                    break
             if answer is None:
                 return await self._settle(book, (await self._sought(book, [ticket], 1))[0])
             if (refusal := answer.exception()) is None:
@@ -111,8 +116,31 @@ class OrderDesk:
                 return (await self._refused(book, [ticket], refusal))[0]
             return await self._settle(book, self._now(book, ticket))
         finally:
+            self._doubtful.pop(ticket.client_order_id, None)
             for one in copies:
                 one.cancel()
+
+    async def _look_soon(self, ticket: Ticket) -> bool | None:
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                return await self._look(ticket)
+        except TimeoutError:
+            return None
+
+    async def _first_answer(
+        self, copies: Sequence[asyncio.Future[tuple[OrderReport, ...]]]
+    ) -> asyncio.Future[tuple[OrderReport, ...]] | None:
+        """Return the first copy that is answered before the next one is due, None without one."""
+        pause = asyncio.ensure_future(self._clock.sleep(NEXT_COPY))
+        try:
+            answer = None
+            while answer is None and not pause.done():
+                waiting: set[asyncio.Future[Any]] = {one for one in copies if not one.done()}
+                await asyncio.wait({*waiting, pause}, return_when=asyncio.FIRST_COMPLETED)
+                answer = next((one for one in copies if _is_answer(one)), None)
+            return answer
+        finally:
+            pause.cancel()
 
     async def rest(
         self, book: Book, tickets: Sequence[Ticket], *, attempts: int = MOST_ATTEMPTS

@@ -24,7 +24,7 @@ from bridge.crash_points import crash
 from bridge.exchanges.base import Exchange, OrderKind, Refused, Side, Unanswered
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
-from bridge.gateway.desk import OrderDesk
+from bridge.gateway.desk import ANSWER_WITHIN, OrderDesk
 from bridge.gateway.legs import Leg, stop_leg, tickets_of
 from bridge.gateway.parting import is_too_small
 from bridge.gateway.tickets import ticket_event
@@ -46,7 +46,6 @@ from workbench.market.instruments import SCALE
 UNKNOWN_FOR = (
     2.25  # seconds that a stop's fate may be unknown: one lost sale later it is not yet 3 s
 )
-ANSWER_WITHIN = 0.4  # seconds for a question that a sale waits for
 MOST_LOST = 3  # sales in a row that may never arrive before the exits are placed again
 SLIPS_THROUGH = 2.0  # seconds that a triggered stop-limit may stay unfilled
 TRY_AGAIN = (
@@ -252,9 +251,13 @@ class LiveExits:
     async def _sell_while_unknown(self) -> None:
         """Sell the base that a stop of unknown fate has not locked, where it can only be this position's."""
         self.tell_unprotected("the fate of its stop is unknown")
-        foreign_e8 = await self._base_at_exchange() - self._account.base_e8
-        if abs(foreign_e8) < self._book.instrument.step_e8:
+        if await self._is_alone():
             await self._sell_what_is_free(EXIT_STOP, insist=True)
+
+    async def _is_alone(self) -> bool:
+        """Tell whether the account holds this position and no other base that a second sale could take."""
+        foreign_e8 = await self._base_at_exchange() - self._account.base_e8
+        return abs(foreign_e8) < self._book.instrument.step_e8
 
     async def _base_at_exchange(self) -> int:
         """Return what the account holds of the base, free and locked; -1e18 where nobody answers in time."""
@@ -312,7 +315,7 @@ class LiveExits:
         ticket = core.sale(after, quantity_e8, reason)
         self._commit([after, ticket, ticket_event(ticket)])
         if insist:
-            done = await self._desk.insist(self._book, ticket)
+            done = await self._desk.insist(self._book, ticket, self._is_alone)
         else:
             done = await self.carry_out(ticket)
         if done.status in (TicketStatus.REFUSED, TicketStatus.VOID) and self._wanted():
