@@ -14,6 +14,7 @@ from tests.candle_builders import martingale, to_cents
 from tests.conftest import shared_path
 from workbench.backtest.batches import Batch, run_batch
 from workbench.backtest.grids import Grid
+from workbench.backtest.kernels import kernel
 from workbench.backtest.results import DETAIL_COLUMNS
 from workbench.backtest.setting import Costs
 from workbench.errors import UsageError
@@ -46,6 +47,9 @@ def test_a_ladder_with_more_fills_than_there_was_room_for_has_them_too() -> None
     axes = {"lines": 33, "low": 0.99, "high": 1.01}
     row = wb.sweep(CANDLES, GRID, columns="expectancy,sqn", progress=False, **axes).best()
     run = wb.backtest(CANDLES, GRID, filters="none", **axes)
+    assert (
+        not kernel(GRID).forms["plain"].signatures
+    )  # what writes a ladder is compiled with it alone
     assert run.fills.height > len(CANDLES) // 4
     assert (row["expectancy"], row["sqn"]) == (run.metrics["expectancy"], run.metrics["sqn"])
 
