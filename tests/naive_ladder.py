@@ -357,7 +357,7 @@ def run_ladder(
     """
     with localcontext() as context:
         context.prec = 60
-        book, written = LadderBook(Decimal(cash), rules), 0.0
+        book, written = LadderBook(Decimal(cash), rules), -1.0
         for t, (opening, _, _, close, volume, missing) in enumerate(candles):
             book.now = t
             if volume > 0 and missing == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -238,7 +239,7 @@ class Service:
             first_warm_ms=0,
             last_candle_ms=0,
             last_close=0.0,
-            last_target=0.0,
+            last_target=math.nan,
             strategy_state=b"",
             state_layout="",
             stop_policy="",

@@ -157,7 +157,7 @@ def _fixed(account: str, venue: str, row: InstanceRow) -> View:
         "reason": row.reason,
         "capital": row.capital_e8 / SCALE,
         "bars": row.bars,
-        "target": row.last_target,
+        "target": None if math.isnan(row.last_target) else row.last_target,
         "last_candle_ms": row.last_candle_ms or None,
         "started_ms": row.started_ms,
         "synthetic": row.synthetic,

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tests.backtest.scripted_ladder import Bar, Script, Scripted, bars, scripted
+from tests.backtest.test_engine_semantics import Engine
 from tests.naive_ladder import Levels
+from workbench import strategies
 from workbench.backtest.event_driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
@@ -254,3 +256,31 @@ def test_what_is_bought_below_the_stop_is_sold_where_it_was_bought() -> None:
     script = Script((rung(95.0, 110.0, 950.0),), levels=Levels(stop=96.0))
     _, fills = run(script, CALM, (100, 101, 94, 99))
     assert prices(fills) == [(1, "BUY", 95.0), (1, "SELL", 95 * 0.9999)]  # never at 96
+
+
+@pytest.mark.parametrize("engine", [backtest, event_driven], ids=["kernel", "event"])
+def test_a_first_target_of_0_sells_what_a_rung_has_bought(engine: Engine) -> None:
+    """Nothing was written before, so 0 differs too: it was once taken for the target at the start."""
+    script = Script((rung(98.0, begin=0, end=2),), targets=((2, 0.0),))
+    found = engine(bars(CALM, (100, 101, 97, 100), CALM, CALM, CALM), scripted(), costs=EXACT,
+                   **script.params())  # fmt: skip
+    assert found.fills["side"].to_list() == ["BUY", "SELL"]
+    assert found.fills["time"][1] == found.equity["open_time"][3]
+
+
+@pytest.mark.parametrize("engine", [backtest, event_driven], ids=["kernel", "event"])
+@pytest.mark.parametrize(("falls", "missing"), [(90.0, 3), (107.0, 3)], ids=["stop", "take-profit"])
+def test_a_grid_that_jumps_over_its_end_in_a_gap_is_sold_at_the_next_open(
+    engine: Engine, falls: float, missing: int
+) -> None:
+    # Bought at 98; the first candle after a gap lies beyond the level, where nothing can be sold.
+    jumps = (falls, falls + 0.5, falls - 0.5, falls, 10.0, missing)
+    after = (falls, falls + 0.5, falls - 0.5, falls)
+    grid = {"unit": 0, "low": 98.0, "high": 106.0, "lines": 2, "quote": 980.0}
+    found = engine(
+        bars((99, 101, 98.5, 100), (100, 101, 97, 100), jumps, after, after),
+        strategies.load("grid"), costs=EXACT, stop=95.0, take_profit=107.0, **grid,
+    )  # fmt: skip
+    assert found.fills["side"].to_list() == ["BUY", "SELL"]
+    assert found.fills["time"][1] == found.equity["open_time"][3]
+    assert not found.metrics["open_trade"]

@@ -8,6 +8,7 @@ close(t)   the account is marked, the strategy decides, and a new target becomes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -103,7 +104,7 @@ class EventInstance:
         self._path = Path(candles, overlay, lambda: len(self.fills))
         self.guards = GuardWatch(guards, capital=capital)
         self._volatility = overlay.volatility
-        self._last_target = 0.0
+        self._last_target = math.nan  # none was written yet
         self._now = candles.first
         self.waiting: _Waiting | None = None
         self.ladder: EventLadder | None = None

@@ -99,7 +99,7 @@ class _Instance(bt.Strategy):
         self.fills: list[tuple[object, ...]] = []
         self.wish: _Wish | None = None
         self.sent: tuple[bt.Order, _Wish] | None = None
-        self.last_target = 0.0
+        self.last_target = np.nan  # none was written yet
         self.entry = self.realised = self.fees = 0.0
         self.bars_held = self.held = 0
 

@@ -50,6 +50,7 @@ from workbench.core.intents import (
     ERROR_OUTGROWN,
     ERROR_RANGE,
     ERROR_RUNGS,
+    LARGEST,
     asks_for_exits,
     asks_for_ladder,
     levels_error,
@@ -112,7 +113,7 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         fill.reason = 0
         tally.last_exit = -1
         tally.room = fills.shape[0]
-        last_target = 0.0
+        last_target = -LARGEST  # none was written yet: 0 differs too, and sells what rungs bought
         equity = cash = peak = last_sample = yesterday = costs.cash
         quantity = 0.0
         worst = 1.0
