@@ -418,7 +418,7 @@ async def test_the_sale_for_a_lost_stop_goes_again_only_where_the_base_is_seen_t
     sales = [one for one in strict.accepted if one.side == "SELL"]
     if mishaps == ["drop_before"] and buys_e8:
         assert not sales  # and the driver comes back to it
-        assert "unknown" in gateway.book.unprotected
+        assert "never reached the exchange" in gateway.book.unprotected
     else:
         assert len(sales) == 1
         assert gateway.clock.now - began <= 0.25 * copies
