@@ -159,16 +159,17 @@ def tell(
         today = [
             1 for at, side, _, _ in tale.fills if side == "BUY" and day_of_fill[at] == tomorrow
         ]
-        if _held_back(tale, rules, t, cash, yesterday, len(today)):
+        if held_back(tale, rules, t, cash, yesterday, len(today)):
             tale.guarded += 1
             continue
         wanted = ("BUY", min(gap, tale.cash), t)
     return tale
 
 
-def _held_back(
+def held_back(
     tale: Tale, rules: Rules, t: int, cash: float, yesterday: list[float], buys_today: int
 ) -> bool:
+    """Return whether a guard refuses a buy at the close of candle t."""
     worth = tale.equity[-1]
     before = yesterday[-1] if yesterday else cash
     since = t - tale.trips[-1][0] if tale.trips else None

@@ -6,9 +6,14 @@ summed up anew each time from the orders that rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal, localcontext
 
+from tests.naive_exits import Rules as GuardRules
+from tests.naive_exits import Tale, held_back
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 E8 = Decimal("0.00000001")
 NEARLY = Decimal("1e-9")
 DIGITS = Decimal("1e-12")  # of the equity: less than the last digit of a float
@@ -95,6 +100,11 @@ class LadderBook:
     spent: bool = False
     ambiguous: int = 0
     at: Decimal = Decimal(0)  # where the price stands on its path
+    held: bool = False  # a guard holds its buys back
+    guarded: int = 0
+    paid: Decimal = Decimal(0)  # for the base that is held
+    profit: Decimal = Decimal(0)  # of the round trip that is open
+    trips: list[tuple[int, float]] = field(default_factory=list)  # candle of the end, profit
     now: int = 0
 
     def free_cash(self) -> Decimal:
@@ -127,6 +137,7 @@ class LadderBook:
     def buy(self, price: Decimal, quantity: Decimal) -> Decimal:
         fee = self.cut(quantity * self.rules.fee)
         self.cash -= quantity * price
+        self.paid += quantity * price
         self.base += quantity - fee
         self.spent = False
         self.fees += fee * price
@@ -135,7 +146,13 @@ class LadderBook:
 
     def sell(self, price: Decimal, quantity: Decimal) -> None:
         fee = self.cut(quantity * price * self.rules.fee)
+        cost = self.paid * quantity / self.base
+        self.paid -= cost
+        self.profit += quantity * price - fee - cost
         self.base -= quantity
+        if self.base < max(self.rules.step, DIGITS):
+            self.trips.append((self.now, float(self.profit)))
+            self.profit = Decimal(0)
         self.cash += quantity * price - fee
         self.fees += fee
         self.fills.append((self.now, "SELL", price, quantity))
@@ -190,6 +207,8 @@ class LadderBook:
         rung.turned = not rung.turned
         if rung.wish.pair == 0:
             rung.done = True
+        elif self.held and rung.side > 0:
+            rung.waits = True
         else:
             self.place(rung)
 
@@ -280,7 +299,7 @@ class LadderBook:
         self.at = opening
         self.meet(opening, opens=True)
         for rung in self.rungs:
-            if not rung.waits or not self.place(rung):
+            if not rung.waits or (self.held and rung.side > 0) or not self.place(rung):
                 continue
             assert rung.order is not None
             if rung.side > 0 and rung.order.price >= ask:
@@ -320,6 +339,14 @@ class LadderBook:
         for rung in self.rungs:
             rung.waits = rung.order is None and not rung.done
 
+    def hold(self, held: bool) -> bool:
+        """Take every buy back and let it wait while a guard holds; return whether there was one."""
+        self.held = held
+        buys = [rung for rung in self.rungs if held and rung.order and rung.order.side > 0]
+        for rung in buys:
+            rung.order, rung.waits = None, True
+        return bool(buys)
+
     def aim(self, target: Decimal, close: Decimal) -> None:
         """Size a market order for a target, from what no rung has reserved."""
         self.market = None
@@ -347,17 +374,21 @@ def run_ladder(
     rules: Rules,
     levels: Levels | None = None,
     finer: list[list[tuple[float, float, float, float, float, int]]] | None = None,
+    guards: GuardRules | None = None,
+    times: Sequence[int] = (),
 ) -> LadderBook:
     """Trade ladders and targets written at each close (None: nothing new).
 
     Stop and take-profit hold from the first close on, on the tick below and above.
+
+    `guards` are judged at each close from the first ladder on; they need the `times` of the opens.
 
     A candle is (open, high, low, close, volume, candles missing before it); `finer` are the candles
     that each is made of.
     """
     with localcontext() as context:
         context.prec = 60
-        book, written = LadderBook(Decimal(cash), rules), -1.0
+        book, written, laid = LadderBook(Decimal(cash), rules), -1.0, False
         for t, (opening, _, _, close, volume, missing) in enumerate(candles):
             book.now = t
             if volume > 0 and missing == 0:
@@ -374,7 +405,23 @@ def run_ladder(
             wishes, target = ladders[t], targets[t]
             if wishes is not None:
                 book.lay(wishes)
+                laid = True
+            refuses = guards is not None and _refuses(book, guards, cash, times[: t + 1])
+            took_back = laid and book.hold(refuses)
             if target is not None and target != written:
                 written = target
                 book.aim(Decimal(repr(target)), last)
+                if refuses and book.market and book.market[0] > 0:
+                    book.market, took_back = None, True
+            book.guarded += took_back
     return book
+
+
+def _refuses(book: LadderBook, guards: GuardRules, cash: float, times: Sequence[int]) -> bool:
+    """Return whether a guard refuses a buy at the last of these hours."""
+    equity = [float(one) for one in book.equity]
+    today = (times[-1] + HOUR_MS) // DAY_MS
+    yesterday = [worth for time, worth in zip(times, equity, strict=True) if time // DAY_MS < today]
+    buys = [at for at, side, _, _ in book.fills if side == "BUY" and times[at] // DAY_MS == today]
+    tale = Tale(cash, equity=equity, trips=book.trips)
+    return held_back(tale, guards, len(times) - 1, cash, yesterday, len(buys))

@@ -107,11 +107,13 @@ def decide(
     late: bool,
     in_doubt: bool,
     guards: LiveGuards,
+    held_back: str = "",
     more: Sequence[Row] = (),
 ) -> Step:
     """Turn a decision into rows and perhaps a ticket; `more` rows belong to it as well.
 
-    The `guards` have seen the candle's close. Raises UsageError for an intent that cannot be carried out.
+    The `guards` have seen the candle's close; `held_back` is the one that took a ladder's buys back.
+    Raises UsageError for an intent that cannot be carried out.
     """
     target = target_beside_exits(row.last_target, answer.intent, ladders=bool(row.ladder))
     seq, close = row.seq + 1, candle.close
@@ -121,13 +123,17 @@ def decide(
     skipped = _why_skipped(row, wanted, late=late, in_doubt=in_doubt)
     guard = "" if skipped or not isinstance(wanted, MarketBuy) else guards.objection()
     if guard:
-        skipped = guards.reason(guard)
+        skipped = f"{guards.reason(guard)}: its target is spent"
+    elif held_back:
+        guard = held_back
     ticket = (
         None
         if skipped
         else _ticket(row, wanted, seq=seq, candle_ms=candle.open_time_ms, reason="signal")
     )
     note = skipped or getattr(wanted, "reason", "")
+    if held_back and not note:
+        note = f"{guards.reason(held_back)}: the ladder's buys wait"
     after = replace(
         row,
         seq=seq,

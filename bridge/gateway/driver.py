@@ -301,6 +301,8 @@ class Driver:
         row, cancels = self._ladder.lay(row, answer.intent)
         account = self._books.ledger.account(name)
         self.book.guards.at_close(candle, account.equity(candle.close))
+        guard = self.book.guards.objection()
+        row, held = self._ladder.hold(row, guard)
         step = core.decide(
             row,
             account,
@@ -309,7 +311,8 @@ class Driver:
             late=late,
             in_doubt=self._desk.in_doubt(row.symbol),
             guards=self.book.guards,
-            more=cancels,
+            held_back=guard if held else "",
+            more=[*cancels, *held],
         )
         self._demand_range(step)
         crash("before_journal")

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 
 from bridge.journal_rows import CandleRow, DecisionRow, FillRow, InstanceRow
-from workbench.core.intents import ERROR_GUARDED, REASONS
 from workbench.errors import UsageError
 from workbench.execution.guard_watch import GuardWatch, VolatilityMeter
 from workbench.execution.guards import Guards
@@ -80,7 +79,7 @@ class LiveGuards:
 
     def reason(self, name: str) -> str:
         """Return why a buy was held back, for people."""
-        return f"{self._watch.reason(name)}: its target is spent"
+        return self._watch.reason(name)
 
     def _new_meter(self) -> VolatilityMeter | None:
         return VolatilityMeter(self.warm_up, self._timeframe.per_year) if self.warm_up else None
@@ -90,11 +89,9 @@ class LiveGuards:
             self._meter.see(close)
 
 
-def demand_guards_that_can_judge(form: str, *, writes_ladder: bool) -> None:
+def demand_guards_that_can_judge(form: str) -> None:
     """Raise UsageError for guards that an instance cannot be started with."""
     guards = Guards.of(form)
-    if writes_ladder and guards.holds_back:
-        raise UsageError(f"guards {form!r} beside {REASONS[ERROR_GUARDED]}")
     if guards.volatility > 0.0 and guards.volatility_bars > MOST_VOLATILITY_BARS:
         raise UsageError(
             f"guards {form!r}: volatility_bars={guards.volatility_bars} is more than the "

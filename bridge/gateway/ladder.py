@@ -10,7 +10,8 @@ is known by the seq of its ticket. What the ladder is, is journaled with the tic
                                          it is sent anew; else the rung is off, with an alarm, until
                                          another revision
     a ticket stands, not in the ladder   it is taken back
-    a rung waits                         it is reserved and sent
+    a rung waits                         it is reserved and sent, unless a guard holds buys back
+    a guard holds buys back              those that rest are taken back, and wait
 
 Cancels come first, then the market order of the decision, then what waits. An order at the market's
 own price trades at once, as a limit order does.
@@ -89,11 +90,30 @@ class LiveLadder:
         ]
         return self._saved(row), list(cancels)
 
+    def hold(self, row: InstanceRow, guard: str) -> tuple[InstanceRow, list[Row]]:
+        """Hold buys back at a close if there is a guard, else let them go.
+
+        Return the row, and the cancels of what rests, to journal with the decision.
+        """
+        if not self._ladder.revision or not (guard or self._ladder.is_held):
+            return row, []
+        rested: set[int] = set()
+        if guard:
+            rested = set(self._ladder.hold())
+        else:
+            self._ladder.let_go()
+        cancels = [
+            replace(ticket, status=TicketStatus.CANCELLING)
+            for ticket in self._tickets()
+            if ticket.seq in rested
+        ]
+        return self._saved(row), list(cancels)
+
     async def make_way(self, ticket: Ticket | None) -> None:
-        """Take back what is not wanted any more, and what a market order would trade with."""
+        """Take back what is not wanted any more or held back, and what a market order would trade with."""
         wanted = self._ladder.resting()
         for one in self._tickets():
-            if one.seq not in wanted:
+            if one.seq not in wanted or self._is_held(one.side):
                 await self._desk.withdraw(self._book, one)
             elif ticket is not None and _may_meet(ticket, one, self._book.row.last_close):
                 self._again.add(one.seq)
@@ -160,7 +180,8 @@ class LiveLadder:
         self._again = {
             seq
             for seq in self._ladder.resting()
-            if seq not in by_seq or by_seq[seq].status not in UNSETTLED
+            if seq not in by_seq
+            or (by_seq[seq].status not in UNSETTLED and not self._is_held(by_seq[seq].side))
         }
         await self.make_way(None)
         await self.place()
@@ -306,12 +327,13 @@ class LiveLadder:
         """
         news, ended = self._news(), self._ended()
         if not news and ended:
-            self._has_lost(ended[0])
-            return []
+            return self._has_lost(ended[0])
         if not news:
             seq = min(self._again)
             self._again.remove(seq)
             order = self._ladder.resting().get(seq)
+            if order is not None and self._is_held(Side(order.side.value)):
+                return self._waits(seq)
             return [] if order is None else self._journaled(order)
         one, later = news[0], news[1:]
         opposite = self._ladder.has_filled(
@@ -337,13 +359,27 @@ class LiveLadder:
             if self._stop_beside(by_seq[seq]) is None  # else it may have acted: that is asked first
         ]
 
-    def _has_lost(self, ticket: Ticket) -> None:
+    def _is_held(self, side: Side) -> bool:
+        return self._ladder.is_held and side is Side.BUY
+
+    def _waits(self, seq: int) -> list[Ticket]:
+        """Let a buy wait that was taken back; one that had begun to fill is answered for what it got."""
+        sale = self._ladder.has_been_held(seq)
+        if sale is not None:
+            return self._journaled(sale)
+        self._commit(self._book.row, [])
+        return []
+
+    def _has_lost(self, ticket: Ticket) -> list[Ticket]:
+        if self._is_held(ticket.side):
+            return self._waits(ticket.seq)
         self._ladder.has_ended(ticket.seq)
         reason = (
             f"the exchange ended the {ticket.side.value.lower()} of {ticket.reason} "
             f"({ticket.note or ticket.status}); that rung is off until the strategy lays its ladder anew"
         )
         self._commit(self._book.row, [self._alarm(reason)])
+        return []
 
     def _alarm(self, reason: str) -> Event:
         row = self._book.row

@@ -212,7 +212,7 @@ class Service:
         rules = await self._exchange.order_rules(request.symbol)
         loaded = await self._try_load(request, capital_e8, instrument, rules)
         demand_exits_that_can_stand(request.exits, rules, writes_ladder=loaded.writes_ladders)
-        demand_guards_that_can_judge(request.guards, writes_ladder=loaded.writes_ladders)
+        demand_guards_that_can_judge(request.guards)
         synthetic = await self._exchange.is_synthetic()
         self.balances |= await self._exchange.balances()
         # From here to the instance's own account nothing waits: two starts cannot spend the same quote.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tests.candle_builders import START_MS
+from tests.naive_exits import Rules as GuardRules
 from tests.naive_ladder import LadderBook, Levels, Rules, Wish, run_ladder
 from workbench.market.candles import Candles, records_from_columns
 from workbench.market.timeframes import parse_timeframe
@@ -56,7 +57,9 @@ class Script:
             said |= {f"at{k}": at, f"target{k}": target}
         return said
 
-    def oracle(self, candles: Candles, *, cash: float, rules: Rules) -> LadderBook:
+    def oracle(
+        self, candles: Candles, *, cash: float, rules: Rules, guards: GuardRules | None = None
+    ) -> LadderBook:
         """Trade the script slowly."""
         count = len(candles.records)
         changes = {t for one in self.rungs for t in (one.begin, one.end)}
@@ -78,7 +81,7 @@ class Script:
             ]
         return run_ladder(
             [_bar(row) for row in candles.records], ladders, targets, cash=cash, rules=rules,
-            levels=self.levels, finer=finer,
+            levels=self.levels, finer=finer, guards=guards, times=candles.records["open_time"].tolist(),
         )  # fmt: skip
 
 

@@ -6,14 +6,17 @@ from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.backtest.scripted_ladder import RUNGS, Bar, Script, Scripted, bars, scripted
+from tests.naive_exits import Rules as GuardRules
 from tests.naive_ladder import Levels, Rules
 from workbench.backtest.event_driven import event_driven
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
+from workbench.execution.guards import Guards
 from workbench.market.candles import Candles
 from workbench.market.timeframes import parse_timeframe
 
@@ -144,6 +147,62 @@ def test_the_matching_engine_is_the_kernel_fill_for_fill_with_exits_and_without(
     a, b = (run.equity["equity"].to_numpy() for run in (fast, slow))
     assert np.max(np.abs(a / b - 1.0)) <= 1e-9
     assert (fast.pending, fast.metrics["trades"]) == (slow.pending, slow.metrics["trades"])
+
+
+HOLDING = st.builds(
+    GuardRules,
+    trades_a_day=st.sampled_from([None, None, 1, 3]),
+    daily_loss=st.sampled_from([None, None, 0.002, 0.01]),
+    drawdown=st.sampled_from([None, None, 0.005]),
+    cooldown_bars=st.sampled_from([None, None, 1, 4]),
+    loss_streak=st.sampled_from([None, None, 1, 2]),
+    streak_pause_bars=st.sampled_from([0, 2, 5]),
+)
+
+
+def _own(rules: GuardRules) -> Guards:
+    names = ("trades_a_day", "daily_loss", "drawdown", "cooldown_bars", "loss_streak")
+    values = {name: getattr(rules, name) or 0 for name in names}
+    return Guards(**values, streak_pause_bars=rules.streak_pause_bars)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), series(), LEVELS, HOLDING, st.sampled_from(["none", "exchange"]))
+def test_guards_hold_a_ladders_buys_back_alike_in_kernel_oracle_and_matching_engine(
+    data: st.DataObject, candles: Candles, levels: Levels, rules: GuardRules, filters: str
+) -> None:
+    _hold_alike(data, candles, levels, rules, filters)
+
+
+@pytest.mark.proof
+@settings(max_examples=2_000, deadline=None)
+@given(st.data(), series(), LEVELS, HOLDING, st.sampled_from(["none", "exchange"]))
+def test_guards_hold_a_ladders_buys_back_alike_on_many_markets(
+    data: st.DataObject, candles: Candles, levels: Levels, rules: GuardRules, filters: str
+) -> None:
+    _hold_alike(data, candles, levels, rules, filters)
+
+
+def _hold_alike(
+    data: st.DataObject, candles: Candles, levels: Levels, rules: GuardRules, filters: str
+) -> None:
+    script = replace(data.draw(scripts(len(candles))), levels=levels)
+    costs = Costs(filters=filters, guards=_own(rules))  # type: ignore[arg-type]
+    run = backtest(candles, scripted(), costs=costs, **script.params())
+    steps = BTC if filters == "exchange" else {}
+    book = script.oracle(candles, cash=CASH, rules=Rules(**steps), guards=rules)
+    times = candles.records["open_time"]
+    expected = [(times[t].item(), side, float(p), float(q)) for t, side, p, q in book.fills]
+    found = run.fills.select(run.fills["time"].dt.epoch("ms"), "side", "price", "quantity").rows()
+    assert [one[:2] for one in found] == [one[:2] for one in expected]
+    numbers = [one[2:] for one in found]
+    assert np.allclose(numbers, [one[2:] for one in expected], rtol=1e-9, atol=0.0)
+    assert run.guarded == book.guarded
+    if filters == "exchange":
+        slow = event_driven(candles, scripted(), costs=costs, **script.params())
+        same = ["time", "signal_time", "side", "ticks", "lots", "fee", "reason"]
+        assert run.fills.select(same).equals(slow.fills.select(same))
+        assert slow.guarded == run.guarded
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.errors import UsageError
+from workbench.execution.guards import Guards
 
 PLAIN, EXACT = Costs(filters="none"), Costs(filters="exchange")
 CALM: Bar = (100, 101, 99, 100)
@@ -244,12 +247,29 @@ def test_a_take_profit_sells_what_is_left_above_the_last_rung() -> None:
     assert found.fills["reason"].to_list()[-1] == "take_profit"
 
 
-def test_guards_hold_no_ladder_back_and_say_so() -> None:
-    from workbench.execution.guards import Guards
+def test_a_guard_takes_a_ladders_buys_back_at_a_close_and_its_sales_stay() -> None:
+    """One buy a day: the rung at 97 is taken back after the first, the sale at 103 fills, no buy follows."""
+    script = Script((rung(98.0, 103.0, id=1), rung(97.0, 110.0, id=2)))
+    days = [(100, 101, 97.5, 99), (99, 99, 90, 95), (95, 104, 95, 103), (103, 103, 90, 99)]
+    costs = replace(PLAIN, guards=Guards(trades_a_day=1))
+    found, fills = run(script, CALM, *days, costs=costs)
+    assert prices(fills) == [(1, "BUY", 98.0), (3, "SELL", 103.0)]
+    assert found.guarded == 1
+    free, fills = run(script, CALM, *days)
+    assert [one[1:] for one in prices(fills)].count(("BUY", 97.0)) == 1
+    assert free.guarded == 0
 
+
+def test_buys_that_a_guard_held_back_are_placed_again_when_it_lets_go() -> None:
+    """The trip ends in candle 2; two closes are held back, at the third the buy is placed anew."""
     script = Script((rung(98.0, 103.0),))
-    with pytest.raises(UsageError, match="no guard can hold back"):
-        run(script, CALM, CALM, costs=Costs(guards=Guards(drawdown=0.2)))
+    costs = replace(PLAIN, guards=Guards(cooldown_bars=2))
+    after = [(103, 103, 97, 98.5), (98.5, 99, 97, 98.3), (98.5, 99, 97, 98)]
+    found, fills = run(
+        script, CALM, (100, 101, 97, 99), (99, 104, 98.5, 103.5), *after, costs=costs
+    )
+    assert prices(fills) == [(1, "BUY", 98.0), (2, "SELL", 103.0), (5, "BUY", 98.0)]
+    assert found.guarded == 1  # at the close that took it back, not at every close that it waited
 
 
 def test_what_is_bought_below_the_stop_is_sold_where_it_was_bought() -> None:

@@ -153,10 +153,6 @@ def test_a_stop_right_after_the_start_ends_the_instance(stage: Stage) -> None:
         ({"guards": "daily_loss=120%"}, r"guards: daily_loss=1.2 is out of range"),
         ({"guards": "cooldown_bars=1|2"}, "'1|2' is not a number"),
         ({"guards": "volatility=50%,volatility_bars=20000"}, "more than the 10000 candles"),
-        (
-            {"strategy": "grid", "params": {}, "guards": "cooldown_bars=2", "capital": 2000},
-            "which no guard can hold back yet",
-        ),
     ],
 )
 def test_a_start_that_cannot_work_is_refused_in_one_line(

@@ -53,15 +53,16 @@ class Gateway:
             await self.desk.recover(self.book, ticket)
         await self.ladder.restore()
 
-    async def decide(self, revision: int, *rungs: Rung) -> None:
-        """Carry out a decision that lays a ladder."""
+    async def decide(self, revision: int, *rungs: Rung, guard: str = "") -> None:
+        """Carry out a decision that lays a ladder, at a close at which that guard holds."""
         intent = empty_intent()
         intent["revision"], intent["n_ladder"] = revision, len(rungs)
         for place, rung in zip(intent["ladder"], rungs, strict=False):
             place["id"], place["side"], place["price"], place["quote"], place["pair_price"] = rung
         row, cancels = self.ladder.lay(self.book.row, intent.tobytes())
+        row, held = self.ladder.hold(row, guard)
         row = replace(row, seq=row.seq + 1)
-        self.books.commit(self.book, core.Step(row, (row, *cancels)), self.clock.wall_ms())
+        self.books.commit(self.book, core.Step(row, (row, *cancels, *held)), self.clock.wall_ms())
         await self.ladder.make_way(None)
         await self.ladder.place()
 
@@ -247,6 +248,57 @@ async def test_a_ladder_that_is_taken_back_leaves_nothing_at_the_exchange(tmp_pa
     assert gateway.standing() == {}
 
 
+async def test_a_guard_takes_buys_back_lets_sales_stand_and_places_the_buys_again_when_it_lets_go(
+    tmp_path: Path,
+) -> None:
+    """What a sale would be answered with waits as well; a restart in between changes nothing."""
+    gateway = Gateway(tmp_path)
+    await gateway.decide(1, *GRID)
+    await gateway.fill(gateway.at(94.0))
+    await gateway.decide(1, guard="drawdown")
+    assert [one[:2] for one in gateway.standing().values()] == [("SELL", 95.5)]
+    gateway.demand_sound()
+    await gateway.fill(gateway.at(95.5))
+    assert gateway.standing() == {}
+    await gateway.reborn()
+    await gateway.decide(1, guard="drawdown")
+    assert gateway.standing() == {}
+    gateway.demand_sound()
+    await gateway.decide(1)
+    assert {one[:2] for one in gateway.standing().values()} == {
+        ("BUY", price) for price in (90.0, 92.0, 94.0, 96.0)
+    }
+    assert gateway.standing()[gateway.at(94.0)] == ("BUY", 94.0, 212_765_000)
+    gateway.demand_sound()
+
+
+async def test_a_buy_that_had_begun_to_fill_is_sold_for_what_it_got_when_a_guard_takes_it_back(
+    tmp_path: Path,
+) -> None:
+    """1 of 2.12765 BTC bought, less 0.1 %: 0.999 are for sale at 95.5, and the rest is bought no more."""
+    gateway = Gateway(tmp_path)
+    await gateway.decide(1, *GRID)
+    gateway.trade(gateway.at(94.0), SCALE)
+    await gateway.decide(1, guard="cooldown_bars")
+    assert list(gateway.standing().values()) == [("SELL", 95.5, 99_900_000)]
+    gateway.demand_sound()
+    await gateway.decide(1)
+    sides = [one[0] for one in gateway.standing().values()]
+    assert (sides.count("BUY"), sides.count("SELL")) == (3, 1)
+    gateway.demand_sound()
+
+
+async def test_a_buy_that_fills_before_its_cancel_arrives_is_answered(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    await gateway.decide(1, *GRID)
+    name = gateway.at(96.0)
+    order = gateway.exchange.resting[name]
+    gateway.exchange.trade(name, order.quantity_e8, order.price_e8, 6_000)  # and nobody told us
+    await gateway.decide(1, guard="daily_loss")
+    assert [one[:2] for one in gateway.standing().values()] == [("SELL", 97.5)]
+    gateway.demand_sound()
+
+
 @settings(deadline=None, max_examples=20)
 @given(data=st.data())
 async def test_deaths_and_lost_messages_never_double_a_rung_and_lose_no_fill(
@@ -276,10 +328,15 @@ async def test_deaths_and_lost_messages_never_double_a_rung_and_lose_no_fill(
             if not names or data.draw(st.integers(0, 4)) == 0:
                 revision += 1
                 await _survive(gateway, gateway.decide(revision, *GRID))
+            elif data.draw(st.integers(0, 3)) == 0:
+                await _survive(gateway, gateway.decide(revision, guard="drawdown"))
             else:
                 await _survive(gateway, gateway.fill(data.draw(st.sampled_from(names))))
             gateway.exchange.plan = []
             gateway.demand_sound()
+        countdown = 0
+        await gateway.decide(revision + 1, *GRID)
+        gateway.demand_sound()
         sides = [one[0] for one in gateway.standing().values()]
         bought, sold = _turns(gateway)
         assert sides.count("SELL") == bought - sold

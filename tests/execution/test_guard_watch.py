@@ -48,6 +48,10 @@ def test_an_order_that_fills_in_parts_is_one_buy_of_the_day_it_began_on() -> Non
     assert one.objection(24) == ""  # the candle that closes at midnight ends the day
     one.trade(9, "BUY", 100, 1.0, DAY - 1)  # told after midnight: it was yesterday's
     assert one.objection(25) == ""
+    for order in (10, 11):
+        one.trade(order, "BUY", 100, 1.0, DAY + HOUR)
+    one.trade(12, "BUY", 100, 1.0, DAY - 1)
+    assert one.objection(26) == "trades_a_day"
 
 
 def test_an_exit_that_is_told_late_happened_in_a_candle_that_has_closed() -> None:

@@ -393,6 +393,22 @@ def test_exits_beside_a_ladder_are_equal_on_the_live_path_over_a_day(
 
 @pytest.mark.proof
 @pytest.mark.timeout(1_300)
+@pytest.mark.parametrize("exits", ["", "stop=2%"])
+@pytest.mark.parametrize("guards", ["drawdown=0.5%", "trades_a_day=6,cooldown_bars=2"])
+def test_guards_hold_a_grids_buys_back_alike_on_the_live_path(guards: str, exits: str) -> None:
+    shared_path("data/klines_1h.parquet")
+    params = "lines=33,low=0.95,high=1.05,inventory=1"
+    found = parity(
+        "--strategy", "grid", "--params", params, "--guards", guards, "--exits", exits,
+        "--engines", "sweep,event,live", "--start", "2025-03-01", "--end", "2025-03-04",
+    )  # fmt: skip
+    assert [one["decisions"] for one in found[2:]] == [72] * 2
+    assert found[-1]["guarded"] >= 2
+    assert found[-1]["fills"] > 20
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1_300)
 @pytest.mark.parametrize("name", ["macd", "rsi", "donchian", "ema_cross", "random_entry"])
 @pytest.mark.parametrize(
     "exits", ["stop=0.8%,take_profit=1.5%", "stop=900,trail=1%,time_stop=9", "trail=2atr,stop=3atr"]

@@ -29,7 +29,6 @@ from workbench.core.intents import (
     ASKS_LEVELS,
     ASKS_TARGET,
     CANNOT_BE,
-    ERROR_GUARDED,
     ERROR_RANGE,
     REASONS,
 )
@@ -291,7 +290,8 @@ class EventInstance:
              one.commission_e8 / SCALE, one.price_ticks, one.lots, realised, reason)
         )  # fmt: skip
         if self.guards.is_on:
-            self.guards.filled(one.time_ms, signal_index, before, account)
+            order = signal_index if ranged_at is None else -one.order_id  # each rung is a buy
+            self.guards.filled(one.time_ms, order, before, account)
         if buys:
             price = one.price_ticks * rules.tick_e8 / SCALE
             self.exits.bought(
@@ -321,12 +321,13 @@ class EventInstance:
             self.exits.follow(t, is_open=is_open)
         if self.ladder is not None or asked & ASKS_LADDER:
             self._lay(intent, t)
+        held_back = self.guards.holds_back and self._hold(t)
         if asked & ASKS_TARGET:
             written = self._targets[row] = float(intent["target"][0])
             target = differing(self._last_target, written)
             if target is not None:
                 self._last_target = target
-                self._act(target, t, self._closes[t])
+                self._act(target, t, self._closes[t], held_back=held_back)
 
     def curve(self) -> np.ndarray:
         """Return equity, cash, base and the target written at every close."""
@@ -356,13 +357,19 @@ class EventInstance:
                 self.name, self.candles, self.rules, self.market,
                 path=self._path, booked=self._take_in_rung, spoken=self._spoken,
             )  # fmt: skip
-        if self.ladder.lay(intent, t, self._closed_ms(t)):
-            for error, wrong in (
-                (ERROR_GUARDED, self.guards.holds_back),
-                (ERROR_RANGE, not self.exits.has_range(t)),
-            ):
-                if wrong:
-                    raise UsageError(f"{self.spec.name} wrote {REASONS[error]}")
+        if self.ladder.lay(intent, t, self._closed_ms(t)) and not self.exits.has_range(t):
+            raise UsageError(f"{self.spec.name} wrote {REASONS[ERROR_RANGE]}")
+
+    def _hold(self, t: int) -> bool:
+        """Hold the ladder's buys back while a guard does; return whether any were taken back here."""
+        if self.ladder is None:
+            return False
+        guard = self.guards.objection()
+        if not self.ladder.hold(guard, self._closed_ms(t)):
+            return False
+        self.guards.refused()
+        self._refuse(self.guards.reason(guard))
+        return True
 
     def _spoken(self) -> tuple[int, int]:
         """Return the quote and the base that an order will take which waits for the open."""
@@ -372,7 +379,7 @@ class EventInstance:
             order.qty_e8 if isinstance(order, MarketSell) else 0,
         )
 
-    def _act(self, target: float, t: int, close: float) -> None:
+    def _act(self, target: float, t: int, close: float, *, held_back: bool) -> None:
         """Size the order for a new target; an older one that waits or rests dies."""
         closed_ms = self._closed_ms(t)
         if self.waiting is not None and self.waiting.order_id:
@@ -384,20 +391,28 @@ class EventInstance:
         if isinstance(order, Refused):
             self._refuse(order.reason)
         elif isinstance(order, MarketBuy | MarketSell):
-            why = self._objection(order, t) if isinstance(order, MarketBuy) else ""
+            why = (
+                self._objection(order, t, held_back=held_back)
+                if isinstance(order, MarketBuy)
+                else ""
+            )
             if why:
                 self._refuse(why)
                 return
             arrives_ms = closed_ms + self.market.model.latency_ms
             self.waiting = _Waiting(order, t, close, arrives_ms)
 
-    def _objection(self, order: MarketBuy, t: int) -> str:
-        """Return why this buy is held back, "" where nothing speaks against it."""
+    def _objection(self, order: MarketBuy, t: int, *, held_back: bool) -> str:
+        """Return why this buy is held back, "" where nothing speaks against it.
+
+        A close at which a ladder's buys were held back already is not counted twice.
+        """
         if not self.exits.has_range(t):
             raise UsageError(f"{self.spec.name} wrote {REASONS[ERROR_RANGE]}")
         guard = self.guards.objection()
         if guard:
-            self.guards.refused()
+            if not held_back:
+                self.guards.refused()
             return self.guards.reason(guard)
         return self._allows(order) if self._allows else ""
 

@@ -71,6 +71,17 @@ class EventLadder:
                 )
         return self._ladder.revision != before
 
+    def hold(self, guard: str, closed_ms: int) -> bool:
+        """Hold buys back at a close if there is a guard, else let them go; return whether any rested."""
+        if not guard:
+            self._ladder.let_go()
+            return False
+        numbers = self._ladder.hold()
+        self._take_back(numbers, closed_ms)
+        for number in numbers:
+            self._ladder.has_been_held(number)
+        return bool(numbers)
+
     def at_the_open(self, t: int) -> None:
         """Let the open of candle t pass what rests."""
         opening = float(self._candles.records["open"][t])

@@ -7,7 +7,9 @@
     loss_streak       no buy after so many losing round trips in a row: for `streak_pause_bars`
                       closes after the last of them, for good where that is 0
 
-0 switches a guard off. A buy that is refused spends its target, as the exchange's refusal does. The
+0 switches a guard off. A buy that is refused spends its target, as the exchange's refusal does. While a
+ladder stands it is judged at every close: its buys are taken back there and wait until a close at which
+nothing holds them back, its sales stay; a rung's buy is a buy of its day. The
 day is the market's: it ends with the candle that closes at midnight UTC.
 
 Volatility-scaled size: target x min(1, volatility / realised), where the realised volatility is the

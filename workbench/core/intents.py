@@ -30,7 +30,6 @@ ERROR_LADDER = 3  # a form of the loop without ladders met a ladder
 ERROR_LEVEL = 4
 ERROR_RANGE = 5  # an entry before the average true range, or the volatility, has a value
 ERROR_RUNGS = 6  # a ladder that no loop can carry out
-ERROR_GUARDED = 7
 ERROR_OUTGROWN = 8  # not the intent's fault: the account's whole numbers at 1e-8 would run over
 
 REASONS = {
@@ -42,7 +41,6 @@ REASONS = {
     "has a value; load candles before the window or shorten the period",
     ERROR_RUNGS: "a ladder that cannot be carried out: it has at most 64 rungs, each with an id of "
     "its own, side 1 or -1, price and quote above 0, and pair_price 0 or on the other side of its price",
-    ERROR_GUARDED: "a ladder, which no guard can hold back yet; leave the guards out",
     ERROR_OUTGROWN: "orders after which it held more than 9e10 of an asset, which whole numbers at 1e-8 "
     "cannot count; start with less cash, or use filters=none",
 }

@@ -5,6 +5,7 @@ by id with the one that stands: an unchanged rung stays as it is, whatever it ha
 is gone or wants something else is taken back, and what is new waits for the next tradable open.
 
     WAITING --rest--> RESTING --filled, turn--> RESTING as its opposite, at pair_price, and back
+    a buy, while a guard holds the ladder --> WAITING
     refused --> OFF until a new revision;   filled without a pair_price --> DONE
 
 A rung buys for `quote`, at its price or, where it began as a sale, at its pair price; it sells what
@@ -60,6 +61,7 @@ LADDER = np.dtype(
         ("n", "<i4"),
         ("revision", "<i4"),
         ("waiting", "<i4"),
+        ("held", "<i4"),  # 1 while a guard holds its buys back: those that wait are not placed
         ("n_buys", "<i4"),
         ("n_sells", "<i4"),
         ("nearest_buy", "<f8"),  # -inf without one
@@ -87,6 +89,7 @@ LADDER = np.dtype(
 def clear_ladder(ladder):
     """Make it a ladder that was never laid."""
     ladder.n = ladder.revision = ladder.waiting = ladder.n_buys = ladder.n_sells = 0
+    ladder.held = 0
     ladder.nearest_buy, ladder.nearest_sell = -np.inf, np.inf
     ladder.filled = np.uint64(0)
     ladder.n_before = 0
@@ -224,6 +227,29 @@ def withdraw(ladder, account):
 
 
 @njit(nogil=True)
+def hold_buys(ladder, account):
+    """Take every buy back; they wait, as do all that come, until the ladder is not held any more."""
+    ladder.held = 1
+    while ladder.n_buys > 0:
+        hold_buy(ladder, ladder.buys[ladder.n_buys - 1], account)
+
+
+@njit(nogil=True)
+def hold_buy(ladder, j, account):
+    """Take rung j's buy back and let it wait."""
+    take_down(ladder, j, account)
+    rung = ladder.rungs[j]
+    rung.status, rung.ticks, rung.order_id = WAITING, 0, 0
+    ladder.waiting += 1
+
+
+@njit(nogil=True, forceinline=True)
+def may_be_placed(ladder, rung):
+    """Return whether a rung waits and nothing holds it back."""
+    return rung.status == WAITING and not (ladder.held and order_side(rung) > 0)
+
+
+@njit(nogil=True)
 def rest(ladder, j, account, costs):
     """Size rung j's order, reserve what it needs and let it rest; return False where it is refused."""
     rung = ladder.rungs[j]
@@ -323,12 +349,16 @@ def take_down(ladder, j, account):
 
 @njit(nogil=True)
 def turn(ladder, j, account, costs):
-    """After rung j's order has filled: rest the opposite one at once."""
+    """After rung j's order has filled: rest the opposite one at once, or let it wait while it is held."""
     rung = ladder.rungs[j]
     rung.turned = 1 - rung.turned
     ladder.filled ^= np.uint64(1) << np.uint64(j)
     if rung.pair_price == 0.0:
         rung.status = DONE
+        return False
+    if ladder.held and order_side(rung) > 0:
+        rung.status = WAITING
+        ladder.waiting += 1
         return False
     return rest(ladder, j, account, costs)
 

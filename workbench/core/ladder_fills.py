@@ -47,7 +47,7 @@ from workbench.core.exits import (
     set_levels,
     stand_down,
 )
-from workbench.core.ladder import WAITING, order_side, rest, take_down, turn, withdraw
+from workbench.core.ladder import may_be_placed, order_side, rest, take_down, turn, withdraw
 from workbench.core.naming import named
 from workbench.core.orders import count_fill, tradable
 from workbench.core.stack import nth_record
@@ -183,7 +183,7 @@ def make_ladder_walk(name, protected):
             ask, bid = ask_ticks * costs.tick_e8 / SCALE, bid_ticks * costs.tick_e8 / SCALE
         for j in range(ladder.n):
             rung = ladder.rungs[j]
-            if rung.status != WAITING or not rest(ladder, j, account, costs):
+            if not may_be_placed(ladder, rung) or not rest(ladder, j, account, costs):
                 continue
             if order_side(rung) > 0 and rung.limit >= ask:
                 _fill(ladder, trip, j, account, costs, ask, ask_ticks, t, fill, sheet)
@@ -212,6 +212,7 @@ def make_ladder_walk(name, protected):
         count_fill(trip.tally, account, fill, sheet)
         turn(ladder, j, account, costs)
         if protected and buys:
+            trip.tally.rung_buys += 1
             got = account.quantity - held
             enter(trip.plan, trip.exits, fill.price, got, held, trip.range)
             set_levels(trip.plan, trip.intent, costs)

@@ -49,6 +49,7 @@ TALLY = np.dtype(
         ("refused", "<i8"),  # orders and exits below the exchange's minimum
         ("losses_in_a_row", "<i8"),
         ("last_exit", "<i8"),  # candle of the last round trip's end, -1 before the first
+        ("rung_buys", "<i8"),  # of a ladder, where guards may count them
     ],
     align=True,
 )

@@ -10,7 +10,8 @@ What happens in a candle, in this order, here and in every other shell:
    candle reaches its level (`exits`);
 4. the account is marked at the close;
 5. `decide` sees the candle and the marked position and may write a target, or another ladder;
-6. a new ladder takes back at once what it does not want; what it adds waits for the next open;
+6. a new ladder takes back at once what it does not want; what it adds waits for the next open; while
+   a guard holds, the buys of a ladder are taken back and wait (`guards`);
 7. a target that differs from the last one written becomes an order for the next open, sized now
    from what no rung has reserved; an order that still waits for another target dies; a guard may
    refuse a buy (`guards`).
@@ -44,7 +45,6 @@ from workbench.core.guards import GUARD_NONE, buy_guard, holds_back, sized
 from workbench.core.hints import seldom
 from workbench.core.intents import (
     ERROR_EXITS,
-    ERROR_GUARDED,
     ERROR_LADDER,
     ERROR_NONE,
     ERROR_OUTGROWN,
@@ -56,7 +56,7 @@ from workbench.core.intents import (
     levels_error,
     target_error,
 )
-from workbench.core.ladder import clear_ladder, ladder_error, lay
+from workbench.core.ladder import clear_ladder, hold_buys, ladder_error, lay
 from workbench.core.ladder_fills import (
     Trip,
     is_passed,
@@ -127,8 +127,9 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         down = buy_at = -np.inf  # a candle that stays between `down` and `up` reaches nothing;
         up = sell_at = np.inf  # an order that waits is reached by any
         due = NEVER
-        ranges = -1
+        ranges = refused_at = -1
         stand_down(plan)
+        judges = protected and holds_back(guards)
         if ladders:
             clear_ladder(ladder)
         if protected and needs_range(exits):
@@ -177,6 +178,9 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                         ladder, trip, account, costs, candle, fine, begin, end, t, fill, sheet
                     )
                     position.ladder_filled = ladder.filled
+                    if protected:
+                        buys_today += tally.rung_buys
+                        tally.rung_buys = 0
                 elif protected and within_reach(plan, candle, account.bars_held):
                     done, unclear = take_exit(plan, account, costs, candle, fine, begin, end, fill)
                     ambiguous += unclear
@@ -237,8 +241,6 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                 if ladders and intent.revision != revision and t >= first:
                     if ladder_error(intent):
                         error = ERROR_RUNGS
-                    elif protected and holds_back(guards):
-                        error = ERROR_GUARDED
                     elif protected and ranges >= 0 and np.isnan(all_ranges[ranges, t]):
                         error = ERROR_RANGE
                     else:
@@ -275,6 +277,7 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                         )
                         if guard != GUARD_NONE:
                             guarded += 1
+                            refused_at = t
                             order.side = 0
                     waits = order.side != 0
                 if protected and moves and changed:
@@ -283,6 +286,21 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                     set_levels(plan, intent, costs)
                     up = min(plan.take_profit_now, sell_at)
                 down = np.inf if waits else max(plan.stop_now, buy_at)
+            if ladders and protected and judges and ladder.revision != 0:
+                if samples[now] != 2:
+                    yesterday, bought = last_sample, buys_today
+                flat_for = t - tally.last_exit if tally.last_exit >= 0 else -1
+                guard = buy_guard(
+                    guards, equity, yesterday, peak, bought, flat_for, tally.losses_in_a_row
+                )
+                ladder.held = 0
+                if guard != GUARD_NONE:
+                    if ladder.n_buys > 0 and refused_at != t:
+                        guarded += 1
+                    hold_buys(ladder, account)
+                buy_at, sell_at = next_orders(ladder)
+                down = np.inf if waits else max(plan.stop_now, buy_at)
+                up = min(plan.take_profit_now, sell_at)
             if protected and trails:
                 plan.highest = highest
                 set_levels(plan, intent, costs)

@@ -42,7 +42,7 @@ class GuardWatch:
         self._closed_ms = self._day = 0
         self._bars = 0
         self._buys = self._buys_day = 0
-        self._last_order = -1
+        self._begun: set[int] = set()  # orders that have begun to buy
         self._trip_began = 0.0  # what had been realised before this round trip
         self._last_exit = -1
         self._losses = 0
@@ -52,15 +52,20 @@ class GuardWatch:
         if after.base_e8 > before.base_e8:
             if not before.is_open:
                 self._trip_began = before.realised
-            if order != self._last_order:
-                day = time_ms // DAY_MS
-                self._buys = self._buys + 1 if day == self._buys_day else 1
-                self._last_order, self._buys_day = order, day
+            if order not in self._begun:
+                self._begun.add(order)
+                self._count_buy(time_ms // DAY_MS)
         elif not after.is_open:
             # A fill that is told late happened in a candle that has closed.
             self._last_exit = self._bars + (time_ms >= self._closed_ms)
             profit = after.realised - self._trip_began
             self._losses = 0 if profit > 0.0 else self._losses + 1
+
+    def _count_buy(self, day: int) -> None:
+        if day > self._buys_day:
+            self._buys, self._buys_day = 0, day
+        if day == self._buys_day:  # one that is told late may be of a day that is over
+            self._buys += 1
 
     def closed(self, close_ms: int, equity: float) -> None:
         """Mark the equity at a close, before the decision."""

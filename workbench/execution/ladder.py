@@ -22,10 +22,11 @@ from workbench.core.ladder import (
     LADDER,
     OFF,
     RESTING,
-    WAITING,
     clear_ladder,
+    hold_buy,
     ladder_error,
     lay,
+    may_be_placed,
     order_side,
     rest,
     take_down,
@@ -102,8 +103,16 @@ class RestingLadder:
 
     @property
     def waiting(self) -> int:
-        """Return how many rungs wait to be placed."""
-        return int(self._ladder["waiting"][0])
+        """Return how many rungs wait to be placed, and may be."""
+        if not self.is_held:
+            return int(self._ladder["waiting"][0])
+        rungs = range(int(self._ladder["n"][0]))
+        return sum(may_be_placed(self._ladder[0], self._rung(rung)) for rung in rungs)
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether a guard holds its buys back."""
+        return bool(self._ladder["held"][0])
 
     @property
     def refused(self) -> int:
@@ -144,6 +153,30 @@ class RestingLadder:
             if moved[i] < 0 and before["status"][i] == RESTING
         ]
 
+    def hold(self) -> list[int]:
+        """Hold buys back from now on; return the numbers of those that rest, to be taken back."""
+        self._ladder["held"] = 1
+        return [number for number, order in self.resting().items() if order.side is Side.BUY]
+
+    def let_go(self) -> None:
+        """Hold buys back no longer: those that wait may be placed."""
+        self._ladder["held"] = 0
+
+    def has_been_held(self, order_id: int) -> RungOrder | None:
+        """Tell that a buy was taken back because it is held: it waits.
+
+        One that had begun to fill is done with what it got: return the sale of that.
+        """
+        rung = self.order_of(order_id).rung
+        one, ladder, account = self._rung(rung), self._ladder[0], self._account[0]
+        if not one["kept_e8"]:
+            hold_buy(ladder, rung, account)
+            return None
+        take_down(ladder, rung, account)
+        one["order_id"] = 0
+        rests = turn(ladder, rung, account, self._costs[0])
+        return self._order(rung) if rests else None
+
     def withdraw(self) -> list[int]:
         """Take everything back; return the numbers of the orders that rested."""
         rungs = self._ladder["rungs"][0][: int(self._ladder["n"][0])]
@@ -154,7 +187,7 @@ class RestingLadder:
     def due(self, quote_e8: int = 0, base_e8: int = 0) -> Iterator[RungOrder]:
         """Reserve for each rung that waits, in the ladder's order, and yield its order to be sent."""
         for rung in range(int(self._ladder["n"][0])):
-            if self._ladder["rungs"][0]["status"][rung] != WAITING:
+            if not may_be_placed(self._ladder[0], self._rung(rung)):
                 continue
             self._ladder["rungs"][0]["order_id"][rung] = 0
             if rest(self._ladder[0], rung, self._account[0], self._costs[0]):
