@@ -130,3 +130,37 @@ def test_forms_that_two_processes_compiled_are_not_mixed_up_in_a_third(tmp_path:
     (free,), (stopped,) = both(("0",), ("0.5",))
     assert free != stopped
     assert both(("0", "0.5"), ("0.5", "0")) == [[free, stopped], [stopped, free]]
+
+
+RENAMED = """
+from workbench.backtest.setting import Costs
+from workbench.backtest.single import backtest
+from workbench.strategies import own
+from tests.candle_builders import martingale
+TEXT = '''
+from numba import njit
+
+WARM_UP = 1
+
+
+@njit
+def decide(state, candle, position, params, intent):
+    intent.target = 1.0
+'''
+print(repr(backtest(martingale(50, 1), own.build(NAME, TEXT), costs=Costs()).metrics["final_equity"]))
+"""
+
+
+def test_a_strategy_under_another_name_finds_no_kernel_that_imports_the_old_one() -> None:
+    ends = [
+        subprocess.run(
+            [sys.executable, "-c", f"NAME = {name!r}\n{RENAMED}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        ).stdout
+        for name in ("as_it_was_called", "as_it_is_called")
+    ]
+    assert ends[0] == ends[1] != ""

@@ -202,8 +202,8 @@ def _of_results() -> ModuleType:
 
 
 def kernel_key(spec: Spec) -> str:
-    """Return the hash of all that the machine code depends on."""
-    return key_of(spec.sha)
+    """Return the hash of all that the machine code depends on; its module imports the strategy by name."""
+    return key_of(spec.name, spec.sha)
 
 
 def key_of(*texts: str) -> str:
