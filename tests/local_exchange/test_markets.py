@@ -141,7 +141,7 @@ def damaged() -> Iterator[tuple[str, str]]:
     yield "", "trades.csv"
 
 
-@pytest.mark.parametrize(("text", "said"), damaged())
+@pytest.mark.parametrize(("text", "said"), list(damaged()))
 def test_a_damaged_recording_is_refused_with_the_row(file: Path, text: str, said: str) -> None:
     file.write_text(text)
     with pytest.raises(DataError, match=said):
