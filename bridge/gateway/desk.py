@@ -454,8 +454,13 @@ class OrderDesk:
         return [Event("alarm", ticket.instance, ticket.candle_ms, {"reason": why})]
 
     def _fault(self, book: Book, reason: str) -> None:
-        if book.row.state is not InstanceState.FAULTED:
-            self._books.commit(book, core.faulted(book.row, reason), self._clock.wall_ms())
+        state, wall_ms = book.row.state, self._clock.wall_ms()
+        if state is InstanceState.STOPPED:  # with exits that it kept; nothing is left to stop
+            if not any(reason in alarm for alarm in self._books.journal.alarms):
+                alarm = Event("alarm", book.row.name, book.row.last_candle_ms, {"reason": reason})
+                self._books.journal.write(wall_ms, [alarm])
+        elif state is not InstanceState.FAULTED:
+            self._books.commit(book, core.faulted(book.row, reason), wall_ms)
 
     def _now(self, book: Book, ticket: Ticket) -> Ticket:
         return book.tickets[ticket.client_order_id]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.exchanges.base import Side
+from bridge.gateway import core
 from bridge.gateway.books import Books
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.tickets import order_of
@@ -141,6 +142,21 @@ async def test_a_fill_that_cannot_be_booked_faults_the_instance_alone(tmp_path: 
     assert bench.book.row.state is InstanceState.FAULTED
     assert "commission in BNB" in bench.book.row.reason
     assert "commission in BNB" in bench.journal.alarms[0]
+
+
+async def test_a_fill_that_cannot_be_booked_after_a_stop_is_an_alarm_once(tmp_path: Path) -> None:
+    """Exits that a stop has kept may fill as well; the instance has ended and stays so."""
+    bench = Bench(tmp_path)
+    one = bench.write(ticket())
+    bench.books.commit(bench.book, core.begin_stop(bench.book.row, "keep", ""), 1)
+    bench.books.commit(bench.book, core.ended(bench.book.row), 1)
+    bench.exchange.accepted.append(order_of(one))
+    report = bench.exchange.report(bench.exchange.accepted[0])
+    trade = replace(report.trades[0], commission_asset="BNB")
+    for _ in range(2):
+        bench.desk.hear(replace(report, trades=(trade,)))
+    assert bench.book.row.state is InstanceState.STOPPED
+    assert len([alarm for alarm in bench.journal.alarms if "commission in BNB" in alarm]) == 1
 
 
 async def test_a_refused_order_is_final(tmp_path: Path) -> None:
