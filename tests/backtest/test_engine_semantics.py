@@ -6,6 +6,7 @@ What is wanted stands at each close; hour 0 closes before hour 1 opens, where it
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -346,3 +347,31 @@ def test_on_martingales_a_strategy_earns_minus_its_costs(name: str, walks: list[
     error = float(np.std(gains, ddof=1)) / np.sqrt(len(gains))
     assert abs(np.mean(gains)) < 4.0 * error
     assert np.std(gains) > 10.0
+
+
+def test_on_martingales_a_grid_earns_nothing_where_minutes_tell_the_order_inside_an_hour() -> None:
+    # On hours alone low comes before high, so that a line buys below and sells above in one candle.
+    grid, free = strategies.load("grid"), Costs(fee_bps=0, slippage_bps=0)
+    lines = {"low": 0.95, "high": 1.05, "lines": 9}
+    known, guessed = [], []
+    for seed in range(200):
+        minutes = martingale(
+            12_000, 90_000 + seed, interval="1m", sigma=0.01 / 60**0.5, substeps=10
+        )
+        hours = _hours_of(minutes)
+        for candles, gains in ((replace(hours, fine=minutes), known), (hours, guessed)):
+            result = backtest(candles, grid, costs=free, **lines)
+            gains.append(result.metrics["final_equity"] - 10_000.0)
+    flattery = np.subtract(guessed, known)
+    root = np.sqrt(len(known))
+    assert abs(np.mean(known)) < 4.0 * np.std(known, ddof=1) / root
+    assert np.std(known) > 100.0
+    assert np.mean(flattery) > 4.0 * np.std(flattery, ddof=1) / root  # which is why README warns
+
+
+def _hours_of(minutes: Candles) -> Candles:
+    records = minutes.records
+    hours = candles_of(records["open"][::60].tolist(), records["close"][59::60].tolist())
+    hours.records["high"] = records["high"].reshape(-1, 60).max(axis=1)
+    hours.records["low"] = records["low"].reshape(-1, 60).min(axis=1)
+    return hours
