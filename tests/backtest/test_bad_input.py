@@ -14,7 +14,7 @@ import pytest
 import workbench as wb
 from tests.backtest.conftest import Shell
 from tests.candle_builders import martingale, to_cents
-from workbench.backtest.results import METRIC_COLUMNS
+from workbench.backtest.columns import METRIC_COLUMNS
 from workbench.errors import DataError, UsageError
 from workbench.strategies.spec import Spec
 

@@ -13,9 +13,9 @@ import workbench as wb
 from tests.candle_builders import martingale, to_cents
 from tests.conftest import shared_path
 from workbench.backtest.batches import Batch, run_batch
+from workbench.backtest.columns import DETAIL_COLUMNS
 from workbench.backtest.grids import Grid
 from workbench.backtest.kernels import kernel
-from workbench.backtest.results import DETAIL_COLUMNS
 from workbench.backtest.setting import Costs
 from workbench.errors import UsageError
 from workbench.strategies import load

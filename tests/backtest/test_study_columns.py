@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 import workbench as wb
 from tests.backtest.recorded_market import SYMBOLS, record_market
-from workbench.backtest.results import DETAIL_COLUMNS
+from workbench.backtest.columns import DETAIL_COLUMNS
 from workbench.cli import COMMANDS
 from workbench.cli.study import read_study
 from workbench.command_table import run as command

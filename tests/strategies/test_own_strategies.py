@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import workbench as wb
 from tests.candle_builders import martingale, to_cents
 from workbench import face
-from workbench.backtest.results import DETAIL_COLUMNS
+from workbench.backtest.columns import DETAIL_COLUMNS
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
 from workbench.strategies.declared import RESERVED

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from workbench.backtest.columns import DETAIL_COLUMNS
 from workbench.backtest.kernels import Run, kernel
-from workbench.backtest.results import DETAIL_COLUMNS
 from workbench.backtest.round_trips import profits_of, round_trips
 from workbench.backtest.scorecard import Span, described
 from workbench.backtest.scratch import EQUITY

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.backtest.columns import DETAIL_COLUMNS, METRIC_COLUMNS
 from workbench.backtest.exits import columns_of
 from workbench.backtest.frames import equity_frame, fills_frame, trades_frame
 from workbench.backtest.setting import Costs, plain, window_days
@@ -27,13 +28,6 @@ from workbench.strategies.spec import Number, Spec
 if TYPE_CHECKING:
     import polars as pl
 
-METRIC_COLUMNS = (
-    "final_equity", "total_return", "cagr", "sharpe", "sortino", "calmar", "max_drawdown", "trades",
-    "open_trade", "win_rate", "profit_factor", "exposure", "fees", "bars",
-)  # fmt: skip
-DETAIL_COLUMNS = (
-    "bar_sharpe", "adjusted_sharpe", "capital_exposure", "expectancy", "expectancy_r", "sqn",
-)  # fmt: skip
 _FLAGS = ("open_trade", "pending")
 ERRORS = {ERROR_NONE: None} | REASONS
 

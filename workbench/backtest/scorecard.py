@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.analysis import metrics
+from workbench.backtest.columns import DETAIL_COLUMNS, METRIC_COLUMNS
 from workbench.backtest.kernels import curve_kernel
-from workbench.backtest.results import DETAIL_COLUMNS, METRIC_COLUMNS
 from workbench.backtest.setting import sample_ends, samples_a_year, window_days
 from workbench.core.curve import CURVE
 from workbench.market.candles import Candles

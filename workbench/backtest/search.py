@@ -21,14 +21,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from workbench.backtest.columns import DETAIL_COLUMNS, METRIC_COLUMNS
 from workbench.backtest.grids import Grid, valid_mask
 from workbench.backtest.progress import progress_bar
-from workbench.backtest.results import (
-    DETAIL_COLUMNS,
-    METRIC_COLUMNS,
-    SweepResult,
-    parameter_columns,
-)
+from workbench.backtest.results import SweepResult, parameter_columns
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.errors import UsageError

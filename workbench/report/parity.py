@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from workbench.backtest.results import METRIC_COLUMNS, BacktestResult
+from workbench.backtest.columns import METRIC_COLUMNS
+from workbench.backtest.results import BacktestResult
 from workbench.market.instruments import SCALE, Instrument
 from workbench.market.timeframes import Timeframe
 
