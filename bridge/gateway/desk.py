@@ -8,10 +8,8 @@ to stand when `rest` returns, and final when `withdraw` does; what it does in be
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from bridge.clock import Clock, back_off
 from bridge.crash_points import crash
@@ -26,6 +24,7 @@ from bridge.exchanges.base import (
 )
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
+from bridge.gateway.insistence import answer_of
 from bridge.gateway.tickets import (
     before,
     next_attempts,
@@ -51,9 +50,6 @@ BAD_TIMESTAMP = -1021
 # Too many requests or orders, server overloaded: not taken in, and an exit may not stay undone for it.
 COME_BACK_LATER = frozenset({-1003, -1008, -1015})
 MOST_ATTEMPTS = 3
-MOST_COPIES = 20  # of a sale that must not fail, all under one id
-NEXT_COPY = 0.25  # seconds after the one before
-ANSWER_WITHIN = 0.4  # seconds for a question that such a sale waits for
 PATIENCE = 0.25  # seconds between two looks at an order that is neither final nor in doubt
 ALWAYS_MS = 1  # a frontier that every fill of a resting order lies behind
 
@@ -90,57 +86,25 @@ class OrderDesk:
     ) -> Ticket:
         """Send a sale of all an account's free base until there is an answer; return it settled.
 
-        A copy follows, under the same id, only where the exchange has just said that it knows of none and
-        `may_repeat` that the base is there still. One that comes after a stop that did land finds it locked.
+        A copy follows only where `may_repeat` says that the base is there still (see `insistence`).
         """
         crash("after_journal")
-        copies: list[asyncio.Future[tuple[OrderReport, ...]]] = []
         self._doubtful[ticket.client_order_id] = ticket.symbol
         try:
-            answer = None
-            for _ in range(MOST_COPIES):
-                found = await self._look_soon(ticket) if copies else False
-                if found:
-                    return await self._settle(book, self._now(book, ticket))
-                if found is False and (not copies or await may_repeat()):
-                    copies.append(asyncio.ensure_future(self._call([ticket])))
-                answer = await self._first_answer(copies)
-                if answer is not None:
-                    break
-            if answer is None:
-                return await self._settle(book, (await self._sought(book, [ticket], 1))[0])
-            if (refusal := answer.exception()) is None:
-                for report in answer.result():
-                    self.hear(report)
-            elif isinstance(refusal, Refused) and not await self._look(ticket):
-                return (await self._refused(book, [ticket], refusal))[0]
-            return await self._settle(book, self._now(book, ticket))
+            answer = await answer_of(
+                lambda: self._call([ticket]), lambda: self._look(ticket), may_repeat, self._clock
+            )
         finally:
             self._doubtful.pop(ticket.client_order_id, None)
-            for one in copies:
-                one.cancel()
-
-    async def _look_soon(self, ticket: Ticket) -> bool | None:
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                return await self._look(ticket)
-        except TimeoutError:
-            return None
-
-    async def _first_answer(
-        self, copies: Sequence[asyncio.Future[tuple[OrderReport, ...]]]
-    ) -> asyncio.Future[tuple[OrderReport, ...]] | None:
-        """Return the first copy that is answered before the next one is due, None without one."""
-        pause = asyncio.ensure_future(self._clock.sleep(NEXT_COPY))
-        try:
-            answer = None
-            while answer is None and not pause.done():
-                waiting: set[asyncio.Future[Any]] = {one for one in copies if not one.done()}
-                await asyncio.wait({*waiting, pause}, return_when=asyncio.FIRST_COMPLETED)
-                answer = next((one for one in copies if _is_answer(one)), None)
-            return answer
-        finally:
-            pause.cancel()
+        if answer is None:
+            return await self._settle(book, (await self._sought(book, [ticket], 1))[0])
+        if isinstance(answer, Refused):
+            if not await self._look(ticket):
+                return (await self._refused(book, [ticket], answer))[0]
+        else:
+            for report in answer:
+                self.hear(report)
+        return await self._settle(book, self._now(book, ticket))
 
     async def rest(
         self, book: Book, tickets: Sequence[Ticket], *, attempts: int = MOST_ATTEMPTS
@@ -469,11 +433,6 @@ class OrderDesk:
         data = {"reason": reason, "client_order_id": ticket.client_order_id}
         event = Event("alarm", ticket.instance, ticket.candle_ms, data)
         self._books.journal.write(self._clock.wall_ms(), [event])
-
-
-def _is_answer(copy: asyncio.Future[tuple[OrderReport, ...]]) -> bool:
-    """Tell whether the exchange has said what became of a copy, be it no."""
-    return copy.done() and not isinstance(copy.exception(), Doubt)
 
 
 def _may_be_locked(book: Book, ticket: Ticket) -> bool:

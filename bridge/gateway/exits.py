@@ -24,7 +24,8 @@ from bridge.crash_points import crash
 from bridge.exchanges.base import Exchange, OrderKind, Refused, Side, Unanswered
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
-from bridge.gateway.desk import ANSWER_WITHIN, OrderDesk
+from bridge.gateway.desk import OrderDesk
+from bridge.gateway.insistence import ANSWER_WITHIN
 from bridge.gateway.legs import Leg, stop_leg, tickets_of
 from bridge.gateway.parting import is_too_small
 from bridge.gateway.tickets import ticket_event
