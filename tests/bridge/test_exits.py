@@ -19,6 +19,7 @@ from bridge.gateway.exit_rules import demand_exits_that_can_stand, demand_stop_s
 from bridge.gateway.exits import LiveExits
 from bridge.journal_rows import DecisionRow, InstanceState, Ticket, TicketStatus
 from bridge.runner_link import RunnerFactory
+from tests.bridge.deaths import Deaths
 from tests.bridge.doubles import ONE, JumpingClock, MemoryExchange, instance_row, journal_in, ticket
 from tests.bridge.test_ladder_exits import StrictExchange
 from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME, REASON_TRAIL
@@ -28,10 +29,6 @@ from workbench.market.instruments import SCALE
 
 HELD = 499_500_000  # 5 BTC for 500 USDT, less the fee
 BOTH = "stop=10%,take_profit=20%"
-
-
-class Death(BaseException):
-    """kill -9 of the gateway, without a process."""
 
 
 class Gateway:
@@ -531,48 +528,33 @@ async def test_deaths_and_lost_messages_leave_one_protection(
 ) -> None:
     """Dead at any named place, any message lost: the next process protects all that is held, once."""
     gateway = Gateway(tmp_path_factory.mktemp("exits"), BOTH)
-    countdown = 0
-
-    def crash(point: str) -> None:
-        nonlocal countdown
-        countdown -= 1
-        if countdown == 0:
-            raise Death(point)
-
-    async def survive(work: object) -> None:
-        try:
-            await work  # type: ignore[misc]
-        except Death:
-            while True:
-                try:
-                    return await gateway.reborn()
-                except Death:
-                    continue
-
+    deaths = Deaths(gateway.reborn)
     with pytest.MonkeyPatch.context() as patched:
         for module in (desk, exits):
-            patched.setattr(module, "crash", crash)
+            patched.setattr(module, "crash", deaths.crash)
         for _ in range(data.draw(st.integers(1, 6))):
             mishaps = st.lists(st.sampled_from(["", "drop_after", "drop_before"]), max_size=3)
             gateway.exchange.plan = data.draw(mishaps)
-            countdown = data.draw(st.integers(0, 8))
+            deaths.countdown = data.draw(st.integers(0, 8))
             what = data.draw(st.sampled_from(["buy", "close", "stop", "gain", "part", "sell"]))
             names = [one.client_order_id for one in gateway.book.exits]
             if what == "buy" and gateway.books.ledger.account("one").cash > 100:
-                await survive(gateway.buy(100))
+                await deaths.survive(gateway.buy(100))
             elif what == "close":
-                await survive(gateway.close(data.draw(st.sampled_from([100.0, 110.0])), stop=95.0))
+                await deaths.survive(
+                    gateway.close(data.draw(st.sampled_from([100.0, 110.0])), stop=95.0)
+                )
             elif what == "sell":
-                await survive(gateway.exits.sell("signal"))
+                await deaths.survive(gateway.exits.sell("signal"))
             elif len(names) == 2:
                 kind = OrderKind.STOP_LOSS if what == "stop" else OrderKind.LIMIT_MAKER
                 name = gateway.name_of(kind)
                 left = gateway.exchange.resting[name].quantity_e8
-                await survive(
+                await deaths.survive(
                     gateway.trade(name, left // 2_000 * 1_000 if what == "part" else left)
                 )
-            gateway.exchange.plan, countdown = [], 0
-            await survive(gateway.exits.hear())
+            gateway.exchange.plan, deaths.countdown = [], 0
+            await deaths.survive(gateway.exits.hear())
             gateway.demand_sound()
     gateway.journal.close()
 

@@ -22,6 +22,7 @@ from bridge.gateway.guards import LiveGuards
 from bridge.journal import Journal
 from bridge.journal_rows import InstanceState
 from bridge.runner_link import Loaded
+from tests.bridge.deaths import Death
 from tests.bridge.doubles import JumpingClock, MemoryExchange, instance_row, journal_in
 from tests.candle_builders import martingale, to_cents
 from tests.scripted import SCRIPTED, scripted
@@ -36,10 +37,6 @@ from workbench.market.instruments import SCALE, Instrument
 
 HOUR = 3_600_000
 SLIPPAGE = 0.0001
-
-
-class Death(BaseException):
-    """kill -9 of the gateway, without a process."""
 
 
 @dataclass

@@ -15,16 +15,13 @@ from bridge.gateway.books import Books
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.ladder import LiveLadder, no_ladder
 from bridge.journal_rows import Ticket, TicketStatus
+from tests.bridge.deaths import Deaths
 from tests.bridge.doubles import ONE, JumpingClock, MemoryExchange, instance_row, journal_in
 from workbench.core.records import empty_intent
 from workbench.market.instruments import SCALE
 
 Rung = tuple[int, int, float, float, float]
 GRID: tuple[Rung, ...] = tuple((i + 1, 1, 90.0 + 2 * i, 200.0, 91.5 + 2 * i) for i in range(4))
-
-
-class Death(BaseException):
-    """kill -9 of the gateway, without a process."""
 
 
 class Gateway:
@@ -306,54 +303,35 @@ async def test_deaths_and_lost_messages_never_double_a_rung_and_lose_no_fill(
 ) -> None:
     """Dead at any named place, any message lost: the next process ends where an undisturbed one does."""
     gateway = Gateway(tmp_path_factory.mktemp("ladder"))
-    countdown = data.draw(st.integers(0, 12))
-
-    def crash(point: str) -> None:
-        nonlocal countdown
-        countdown -= 1
-        if countdown == 0:
-            raise Death(point)
-
+    deaths = Deaths(gateway.reborn)
+    deaths.countdown = data.draw(st.integers(0, 12))
     with pytest.MonkeyPatch.context() as patched:
         for module in (desk, ladder):
-            patched.setattr(module, "crash", crash)
+            patched.setattr(module, "crash", deaths.crash)
         revision = 1
-        await _survive(gateway, gateway.decide(1, *GRID))
+        await deaths.survive(gateway.decide(1, *GRID))
         await gateway.decide(1, *GRID)
         for _ in range(data.draw(st.integers(1, 6))):
             mishaps = st.lists(st.sampled_from(["", "drop_after", "drop_before"]), max_size=3)
             gateway.exchange.plan = data.draw(mishaps)
-            countdown = data.draw(st.integers(0, 8))
+            deaths.countdown = data.draw(st.integers(0, 8))
             names = sorted(gateway.standing())
             if not names or data.draw(st.integers(0, 4)) == 0:
                 revision += 1
-                await _survive(gateway, gateway.decide(revision, *GRID))
+                await deaths.survive(gateway.decide(revision, *GRID))
             elif data.draw(st.integers(0, 3)) == 0:
-                await _survive(gateway, gateway.decide(revision, guard="drawdown"))
+                await deaths.survive(gateway.decide(revision, guard="drawdown"))
             else:
-                await _survive(gateway, gateway.fill(data.draw(st.sampled_from(names))))
+                await deaths.survive(gateway.fill(data.draw(st.sampled_from(names))))
             gateway.exchange.plan = []
             gateway.demand_sound()
-        countdown = 0
+        deaths.countdown = 0
         await gateway.decide(revision + 1, *GRID)
         gateway.demand_sound()
         sides = [one[0] for one in gateway.standing().values()]
         bought, sold = _turns(gateway)
         assert sides.count("SELL") == bought - sold
         assert len(sides) == len(GRID)
-
-
-async def _survive(gateway: Gateway, work: object) -> None:
-    """Do it; after a death let processes follow until one lives on."""
-    try:
-        await work  # type: ignore[misc]
-    except Death:
-        while True:
-            try:
-                await gateway.reborn()
-                return
-            except Death:
-                continue
 
 
 def _turns(gateway: Gateway) -> tuple[int, int]:

@@ -24,8 +24,9 @@ from bridge.gateway.exit_rules import demand_exits_that_can_stand
 from bridge.gateway.exits import LiveExits
 from bridge.gateway.ladder_exits import LadderExits
 from bridge.gateway.parting import Levels, Place, part
+from tests.bridge.deaths import Deaths
 from tests.bridge.doubles import ONE, MemoryExchange
-from tests.bridge.test_ladder import GRID, Death, Gateway, Rung
+from tests.bridge.test_ladder import GRID, Gateway, Rung
 from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME
 from workbench.core.records import empty_intent
 from workbench.errors import UsageError
@@ -382,47 +383,30 @@ async def test_deaths_and_lost_messages_leave_all_base_under_one_stop_each(
 ) -> None:
     """Dead at any named place, any message lost: no sale twice, none beyond what is owned, all protected again."""
     gateway = await filled(tmp_path_factory.mktemp("levels"))
-    revision, countdown = 1, 0
-
-    def crash(point: str) -> None:
-        nonlocal countdown
-        countdown -= 1
-        if countdown == 0:
-            raise Death(point)
-
-    async def survive(work: object) -> None:
-        try:
-            await work  # type: ignore[misc]
-        except Death:
-            while True:
-                try:
-                    return await gateway.reborn()
-                except Death:
-                    continue
-
+    deaths, revision = Deaths(gateway.reborn), 1
     with pytest.MonkeyPatch.context() as patched:
         for module in (desk, ladder, exits):
-            patched.setattr(module, "crash", crash)
+            patched.setattr(module, "crash", deaths.crash)
         for _ in range(data.draw(st.integers(1, 7))):
             mishaps = st.lists(st.sampled_from(["", "drop_after", "drop_before"]), max_size=3)
             gateway.exchange.plan = data.draw(mishaps)
-            countdown = data.draw(st.integers(0, 10))
+            deaths.countdown = data.draw(st.integers(0, 10))
             what = data.draw(st.sampled_from(["fill", "fill", "fill", "part", "close", "stop"]))
             names = sorted(
                 name for name in gateway.standing() if gateway.exchange.resting[name].price_e8
             )
             if what == "stop":
-                await survive(gateway.stop_out())
+                await deaths.survive(gateway.stop_out())
             elif what == "close" or not names:
                 revision += not names
-                await survive(gateway.close(revision, *GRID, stop=80.0, gain=99.0))
+                await deaths.survive(gateway.close(revision, *GRID, stop=80.0, gain=99.0))
             else:
                 name = data.draw(st.sampled_from(names))
                 left_e8 = gateway.left_e8(name)
                 half_e8 = left_e8 // 2000 * 1000 or left_e8
-                await survive(gateway.part(name, left_e8 if what == "fill" else half_e8))
-            gateway.exchange.plan, countdown = [], 0
-            await survive(gateway.watch.hear())
+                await deaths.survive(gateway.part(name, left_e8 if what == "fill" else half_e8))
+            gateway.exchange.plan, deaths.countdown = [], 0
+            await deaths.survive(gateway.watch.hear())
             gateway.demand_protected(crumb_e8=ONE.min_notional_e8 // 80)
     gateway.journal.close()
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bridge.stage import Market, Stage
+from tests.bridge.stage import Stage
 from tests.bridge.test_live import wait_for
-from tests.bridge.test_live_exits import demand_clean_audit
+from tests.bridge.test_live_exits import demand_clean_audit, stage
 from tests.bridge.test_live_ladder import GRID, orders, play, try_stop
-from tests.conftest import shared_path
+
+__all__ = ["stage"]  # the fixture
 
 EXITS = "stop=1.2%,take_profit=2%"
 CRUMB = Decimal("0.0001")  # less than the exchange takes in one order
@@ -23,20 +23,6 @@ POINTS = (
     "after_journal", "after_send", "after_book", "before_answer", "before_protection", "before_cancel",
     "after_cancel", "before_place",
 )  # fmt: skip
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Return a stage on an exchange of its own, which writes its truth down."""
-    shared_path("data")
-    market = Market.start(
-        accounts=1, keys_file=tmp_path / "keys.json", more=("--state", str(tmp_path / "exchange"))
-    )
-    made = Stage(tmp_path / "home", market, market.told["accounts"][0])
-    made.make_vault()
-    yield made
-    made.end()
-    market.end()
 
 
 def patiently(condition: Callable[[], bool]) -> None:
