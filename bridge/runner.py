@@ -88,6 +88,7 @@ class Runner:
             "first_value": int(spec.first_value(params)),
             "stable": int(spec.stable(params)),
             "writes_ladders": spec.writes_ladders,
+            "writes_levels": spec.writes_levels,
             "state_layout": hashlib.sha256(repr(spec.state_dtype).encode()).hexdigest(),
         }
         self._compile()

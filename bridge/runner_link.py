@@ -36,6 +36,7 @@ class Loaded:
     state_layout: str
     initial_state: bytes
     writes_ladders: bool = False
+    writes_levels: bool = False
 
 
 class RunnerLink:

@@ -61,6 +61,7 @@ class Book:
     news: asyncio.Event = field(default_factory=asyncio.Event)  # a resting ticket filled or ended
     rules: OrderRules = ANY_ORDER
     range_now: RangeMeter | None = None  # where the exits need it
+    expects_stop: bool = False  # its first intents had one; known again when it has decided
     unprotected: str = ""  # why a position that should have exits has none
     protection: Protection = field(init=False)
     guards: LiveGuards = field(init=False)

@@ -21,6 +21,7 @@ from bridge.feed import ClosedCandles, late_after_ms, warm_up_candles
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books, range_warm_up
 from bridge.gateway.desk import ALWAYS_MS, OrderDesk
+from bridge.gateway.exit_rules import demand_written_levels
 from bridge.gateway.exits import LiveExits
 from bridge.gateway.instance_runner import InstanceRunner
 from bridge.gateway.kept_exits import stay_with
@@ -338,6 +339,8 @@ class Driver:
         row = self.book.row
         # What cannot be executed is not followed.
         target_beside_exits(row.last_target, answer.intent, ladders=bool(row.ladder))
+        others = self._books.by_name.values()
+        demand_written_levels(self.book, answer.intent, others, is_open=is_open)
         if self.book.range_now is not None:
             self.book.range_now.see(candle.high, candle.low, candle.close)
         self.book.protection.follow(answer.intent, candle.high, is_open=is_open)

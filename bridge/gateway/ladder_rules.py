@@ -1,7 +1,7 @@
 """What the exchange would refuse of a ladder, said before the instance starts.
 
-The strategy is asked once, flat and with its capital, what it would rest at the newest close. What it
-rests later is refused order by order, with an alarm.
+The strategy is asked once, flat and with its capital, what it would rest at the newest close
+(`first_intents`). What it rests later is refused order by order, with an alarm.
 """
 
 from __future__ import annotations
@@ -9,26 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from bridge.exchanges.base import OrderRules
-from bridge.gateway.core import candle_bytes
-from bridge.journal_rows import CandleRow
-from bridge.runner_link import Loaded, RunnerLink
 from workbench.core.records import INTENT
 from workbench.errors import UsageError
-from workbench.execution.ledger import Ledger
 from workbench.market.instruments import SCALE, Instrument, from_e8
-
-TRIAL_SECONDS = 5.0
-
-
-async def first_intent(
-    link: RunnerLink, loaded: Loaded, candle: CandleRow, capital_e8: int, instrument: Instrument
-) -> bytes:
-    """Return what the strategy writes at this candle, with its capital and nothing held."""
-    ledger = Ledger()
-    ledger.open_instance("trial", capital_e8, instrument)
-    position = ledger.position_bytes("trial", candle.close)
-    state, bar = loaded.initial_state, candle_bytes(candle)
-    return (await link.decide(1, state, bar, position, timeout=TRIAL_SECONDS))[1]
 
 
 def demand_ladder_that_can_rest(

@@ -24,11 +24,12 @@ from bridge.gateway import core, view
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.driver import Driver
-from bridge.gateway.exit_rules import demand_exits_that_can_stand, demand_stop_slot
+from bridge.gateway.exit_rules import AskedExits, demand_exits_that_can_stand, demand_stop_slot
+from bridge.gateway.first_intents import first_intents
 from bridge.gateway.guards import demand_guards_that_can_judge
 from bridge.gateway.ids import new_tag
 from bridge.gateway.ladder import no_ladder
-from bridge.gateway.ladder_rules import demand_ladder_that_can_rest, first_intent
+from bridge.gateway.ladder_rules import demand_ladder_that_can_rest
 from bridge.journal import Journal
 from bridge.journal_rows import CandleRow, CommandRow, InstanceRow, InstanceState
 from bridge.runner_link import Loaded, RunnerFactory, RunnerFault, RunnerGone
@@ -210,15 +211,15 @@ class Service:
         capital_e8 = to_e8(request.capital)
         instrument = await self._exchange.instrument(request.symbol)
         rules = await self._exchange.order_rules(request.symbol)
-        loaded = await self._try_load(request, capital_e8, instrument, rules)
-        demand_exits_that_can_stand(request.exits, rules, writes_ladder=loaded.writes_ladders)
+        loaded, asked = await self._try_load(request, capital_e8, instrument, rules)
+        demand_exits_that_can_stand(asked, rules, writes_ladder=loaded.writes_ladders)
         demand_guards_that_can_judge(request.guards)
         synthetic = await self._exchange.is_synthetic()
         self.balances |= await self._exchange.balances()
         # From here to the instance's own account nothing waits: two starts cannot spend the same quote.
         self._demand_own_symbol(request.symbol, writes_ladder=loaded.writes_ladders)
         self._demand_budget(capital_e8, instrument.quote)
-        demand_stop_slot(request.symbol, request.exits, rules, self.books.by_name.values())
+        demand_stop_slot(request.symbol, asked, rules, self.books.by_name.values())
         local = self.config.venue.name == "local"
         row = InstanceRow(
             name=request.name,
@@ -248,6 +249,7 @@ class Service:
             ladder=no_ladder() if loaded.writes_ladders else b"",
         )
         book = self.books.open(row, instrument, rules)
+        book.expects_stop = asked.stop
         answer = self._view(book)
         # In one transaction: a replay after a crash finds either both or neither.
         done = CommandRow(request.command_id, 201, json.dumps(answer, allow_nan=False))
@@ -265,30 +267,35 @@ class Service:
 
     async def _try_load(
         self, request: StartRequest, capital_e8: int, instrument: Instrument, rules: OrderRules
-    ) -> Loaded:
-        """Prove that the strategy loads with these parameters, learn its hash, try its first ladder."""
+    ) -> tuple[Loaded, AskedExits]:
+        """Prove that the strategy loads with these parameters, learn its hash, try what it writes first."""
         try:
             link = await self._runners.start(request.strategy)
             try:
                 loaded = await link.load(request.strategy, dict(request.params), "")
-                if loaded.writes_ladders:
-                    for candle in await self._newest_candle(request):
-                        intent = await first_intent(link, loaded, candle, capital_e8, instrument)
-                        demand_ladder_that_can_rest(intent, instrument, rules, candle.close)
-                return loaded
+                intents: tuple[bytes, ...] = ()
+                writes = loaded.writes_ladders or loaded.writes_levels
+                candles = await self._newest_candles(request, loaded.stable + 1) if writes else []
+                if candles:
+                    intents = await first_intents(
+                        link, loaded, candles, capital_e8=capital_e8, instrument=instrument
+                    )
+                if candles and loaded.writes_ladders:
+                    demand_ladder_that_can_rest(intents[0], instrument, rules, candles[-1].close)
+                return loaded, AskedExits.of(request.exits, request.strategy, intents)
             finally:
                 link.close()
         except (RunnerFault, RunnerGone) as error:
             raise UsageError(str(error)) from None
 
-    async def _newest_candle(self, request: StartRequest) -> list[CandleRow]:
+    async def _newest_candles(self, request: StartRequest, count: int) -> list[CandleRow]:
         try:
             return await warm_up_candles(
                 self._exchange,
                 instance=request.name,
                 symbol=request.symbol,
                 timeframe=parse_timeframe(request.interval),
-                count=1,
+                count=count,
             )
         except Refused as refusal:
             raise UsageError(

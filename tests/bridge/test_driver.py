@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.exchanges.base import Kline, StreamBroken
+from bridge.exchanges.base import ANY_ORDER, Kline, OrderRules, StreamBroken
 from bridge.gateway.books import Book
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.driver import Driver
@@ -21,14 +21,15 @@ from workbench.core.records import empty_intent
 from workbench.market.candles import CANDLE
 
 HOUR = 3_600_000
+Answer = float | dict[str, float] | Exception
 
 
 class ScriptedRunner:
-    """A runner that answers targets from a list; an exception in the list is raised."""
+    """A runner that answers targets or levels from a list; an exception in the list is raised."""
 
     pid = 4711
 
-    def __init__(self, script: list[float | Exception], stable: int = 2) -> None:
+    def __init__(self, script: list[Answer], stable: int = 2) -> None:
         self.script = script
         self.stable = stable
         self.asked: list[int] = []
@@ -57,7 +58,8 @@ class ScriptedRunner:
         if isinstance(answer, Exception):
             raise answer
         intent = empty_intent()
-        intent["target"] = answer
+        for name, level in answer.items() if isinstance(answer, dict) else [("target", answer)]:
+            intent[name] = level
         return f"after {seq}".encode(), intent.tobytes()
 
     def close(self) -> None:
@@ -82,13 +84,20 @@ def candle(index: int) -> Kline:
 
 
 async def lived(
-    folder: Path, script: list[float | Exception], *, until: str, stop: str = ""
+    folder: Path,
+    script: list[Answer],
+    *,
+    until: str,
+    stop: str = "",
+    rules: OrderRules = ANY_ORDER,
+    **changes: object,
 ) -> tuple[Book, Any, Any]:
     """Let an instance see four candles with that script; optionally stop it then; wait for a state."""
     clock = JumpingClock()
     exchange = EndlessExchange(clock, frames=[candle(i) for i in range(10, 14)])
-    row = instance_row(last_candle_ms=9 * HOUR, state_layout="x", late_entry="take")
+    row = instance_row(last_candle_ms=9 * HOUR, state_layout="x", late_entry="take", **changes)
     books, book = books_with(journal_in(folder), row)
+    book.rules = rules
     desk = OrderDesk(books, exchange, clock, backend_timeout_ms=500)
     runner = ScriptedRunner(script)
     driver = Driver(
@@ -170,7 +179,7 @@ async def test_a_dead_runner_gets_the_same_bar_again(tmp_path: Path) -> None:
     ],
 )
 async def test_a_strategy_that_fails_faults_its_instance_and_can_still_be_sold(
-    tmp_path: Path, script: list[float | Exception], reason: str
+    tmp_path: Path, script: list[Answer], reason: str
 ) -> None:
     """F45: the position stays until a human says so; a stop then sells it."""
     folder = tmp_path / "fault"

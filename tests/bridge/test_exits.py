@@ -15,7 +15,6 @@ from bridge.gateway import core, desk, exits
 from bridge.gateway.books import Books
 from bridge.gateway.desk import OrderDesk
 from bridge.gateway.driver import Driver
-from bridge.gateway.exit_rules import demand_exits_that_can_stand, demand_stop_slot
 from bridge.gateway.exits import LiveExits
 from bridge.journal_rows import DecisionRow, InstanceState, Ticket, TicketStatus
 from bridge.runner_link import RunnerFactory
@@ -24,7 +23,6 @@ from tests.bridge.doubles import ONE, JumpingClock, MemoryExchange, instance_row
 from tests.bridge.test_ladder_exits import StrictExchange
 from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME, REASON_TRAIL
 from workbench.core.records import empty_intent
-from workbench.errors import UsageError
 from workbench.market.instruments import SCALE
 
 HELD = 499_500_000  # 5 BTC for 500 USDT, less the fee
@@ -557,31 +555,3 @@ async def test_deaths_and_lost_messages_leave_one_protection(
             await deaths.survive(gateway.exits.hear())
             gateway.demand_sound()
     gateway.journal.close()
-
-
-@pytest.mark.parametrize(
-    ("form", "rules", "said"),
-    [
-        ("stop=2%", OrderRules(kinds=frozenset({"LIMIT"})), "takes no stop orders"),
-        (BOTH, OrderRules(pairs=False), "takes no OCO"),
-    ],
-)
-def test_exits_that_the_symbol_has_no_order_for_are_refused(
-    form: str, rules: OrderRules, said: str
-) -> None:
-    with pytest.raises(UsageError, match=said):
-        demand_exits_that_can_stand(form, rules, writes_ladder=False)
-    demand_exits_that_can_stand("", rules, writes_ladder=True)
-    demand_exits_that_can_stand("time_stop=5", rules, writes_ladder=False)
-
-
-def test_a_start_that_needs_a_stop_too_many_is_refused_with_the_arithmetic(tmp_path: Path) -> None:
-    """MAX_NUM_ALGO_ORDERS counts stops, not take-profits; one instance uses at most one."""
-    rules = OrderRules(most_stops=1)
-    gateway = Gateway(tmp_path, "trail=2%", rules)
-    books = gateway.books.by_name.values()
-    with pytest.raises(UsageError, match=r"takes 1 waiting stops .* \(one\): 1 \+ 1 is more"):
-        demand_stop_slot("BTCUSDT", "stop=2%", rules, books)
-    demand_stop_slot("BTCUSDT", "take_profit=2%", rules, books)
-    demand_stop_slot("ETHUSDT", "stop=2%", rules, books)
-    demand_stop_slot("BTCUSDT", "stop=2%", replace(rules, most_stops=2), books)

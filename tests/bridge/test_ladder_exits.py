@@ -20,7 +20,6 @@ from bridge.exchanges.base import (
     Side,
 )
 from bridge.gateway import core, desk, exits, ladder
-from bridge.gateway.exit_rules import demand_exits_that_can_stand
 from bridge.gateway.exits import LiveExits
 from bridge.gateway.ladder_exits import LadderExits
 from bridge.gateway.parting import Levels, Place, part
@@ -29,7 +28,6 @@ from tests.bridge.doubles import ONE, MemoryExchange
 from tests.bridge.test_ladder import GRID, Gateway, Rung
 from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME
 from workbench.core.records import empty_intent
-from workbench.errors import UsageError
 from workbench.execution.ladder import RungOrder
 from workbench.execution.orders import Side as OrderSide
 from workbench.market.instruments import SCALE
@@ -409,10 +407,3 @@ async def test_deaths_and_lost_messages_leave_all_base_under_one_stop_each(
             await deaths.survive(gateway.watch.hear())
             gateway.demand_protected(crumb_e8=ONE.min_notional_e8 // 80)
     gateway.journal.close()
-
-
-def test_a_stop_beside_a_ladder_needs_an_oco() -> None:
-    rules = OrderRules(pairs=False)
-    with pytest.raises(UsageError, match="takes no OCO for this symbol; leave the stop out"):
-        demand_exits_that_can_stand("stop=2%", rules, writes_ladder=True)
-    demand_exits_that_can_stand("take_profit=2%", rules, writes_ladder=True)

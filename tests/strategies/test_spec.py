@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import workbench as wb
+from workbench import strategies
 from workbench.errors import UsageError
 from workbench.execution.instance import Decider, next_target
 from workbench.strategies.spec import ema_stable
@@ -82,3 +85,19 @@ def test_a_target_is_acted_on_once_and_an_impossible_one_is_an_error() -> None:
     intent["stop"] = 5.0
     with pytest.raises(UsageError, match="does not execute yet"):
         next_target(0.0, intent.tobytes())
+
+
+@pytest.mark.parametrize(
+    ("line", "writes"),
+    [
+        ("intent.trail = 5.0", True),
+        ("intent.target, intent.stop = 1.0, 5.0", True),
+        ('intent["take_profit"] += 5.0', True),
+        ("state.stop = intent.stop", False),
+        ("intent.target = params.stop", False),
+    ],
+)
+def test_a_source_tells_whether_it_writes_levels_of_its_own(line: str, writes: bool) -> None:
+    code = f"def decide(state, candle, position, params, intent):\n    {line}\n"
+    assert replace(MACD, code=code).writes_levels is writes
+    assert [name for name in strategies.names() if strategies.load(name).writes_levels] == ["grid"]

@@ -15,6 +15,7 @@ A strategy is one file that defines
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import itertools
@@ -31,6 +32,7 @@ from workbench.errors import UsageError
 
 MAX_COMBINATIONS = 50_000_000
 SEED_WEIGHT = 1e-6
+LEVELS = ("stop", "take_profit", "trail")
 
 Number = int | float
 Axis = Number | Iterable[Number]
@@ -102,6 +104,11 @@ class Spec:
     def writes_ladders(self) -> bool:
         """Return whether the source writes a ladder's revision: a hint, the loop finds out by itself."""
         return re.search(r"\.revision\b", self.text) is not None
+
+    @cached_property
+    def writes_levels(self) -> bool:
+        """Return whether the source writes a stop, take-profit or trail of its own: a hint, as above."""
+        return any(_writes_a_level(node) for node in ast.walk(ast.parse(self.text)))
 
     @property
     def defaults(self) -> dict[str, Number]:
@@ -190,6 +197,18 @@ class Spec:
 def sha_of(code: str) -> str:
     """Return the hash of a user's own strategy: contract version and text, which declares its dtypes."""
     return hashlib.sha256(f"{CONTRACT}\0{code}".encode()).hexdigest()
+
+
+def _writes_a_level(node: ast.AST) -> bool:
+    """Tell whether a node writes one as an attribute or by its name, in something that is not STATE."""
+    if isinstance(node, ast.Attribute):
+        field: object = node.attr
+    elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        field = node.slice.value
+    else:
+        return False
+    into_state = isinstance(node.value, ast.Name) and node.value.id == "state"
+    return isinstance(node.ctx, ast.Store) and field in LEVELS and not into_state
 
 
 def ema_stable(period: int, weight: float = SEED_WEIGHT) -> int:
