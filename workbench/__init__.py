@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from workbench.quick_imports import quick_imports
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -33,7 +35,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"workbench has no {name!r}; public are {', '.join(__all__)}")
     module, attribute = _HOMES[name]
-    found: object = import_module(module)
+    with quick_imports():
+        found: object = import_module(module)
     if attribute is not None:
         found = getattr(found, attribute)
     globals()[name] = found

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from workbench.errors import WorkbenchError
+from workbench.quick_imports import quick_imports
 
 INTERRUPTED = 130
 
@@ -89,7 +90,8 @@ def run(name: str, table: Mapping[str, Entry], doc: str, arguments: list[str] | 
 
 def _load(name: str, entry: Entry) -> TyperCommand | TyperGroup:
     module, _, attribute = entry.target.partition(":")
-    found = getattr(import_module(module), attribute)
+    with quick_imports():
+        found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
         group = get_group(found)
         group.name = name

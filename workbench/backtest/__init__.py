@@ -10,6 +10,10 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
+from workbench.quick_imports import import_numba
+
+import_numba()  # all in this room compile
+
 
 class _Room(ModuleType):
     def __call__(self, *arguments: object, **settings: object) -> object:

@@ -32,6 +32,7 @@ from workbench.core.account import FILL
 from workbench.core.intents import ERROR_EXITS, ERROR_LADDER
 from workbench.execution.exits import is_any
 from workbench.home import home
+from workbench.quick_imports import ready_numba
 from workbench.strategies.spec import Spec
 
 _TEMPLATE = '''"""Generated from the sources of workbench.core and of strategy {name}; do not edit."""
@@ -267,4 +268,5 @@ def generated_module(key: str, text: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     spec.loader.exec_module(module)
+    ready_numba()
     return module

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import UsageError
+from workbench.quick_imports import import_numba
 
 if TYPE_CHECKING:
     from workbench.strategies.spec import Spec
@@ -46,6 +47,7 @@ def load(name: str, sha: str = "") -> Spec:
 
     With `sha` an own strategy comes in that version. Raises UsageError where there is none.
     """
+    import_numba()
     if name in _FILES:
         spec: Spec = import_module(f"workbench.strategies.{_FILES[name]}").SPEC
         return spec
