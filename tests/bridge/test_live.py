@@ -11,9 +11,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from bridge.lifetimes import alive
 from tests.bridge.stage import Stage
 from tests.bridge.wire_cutter import WireCutter
+from workbench.processes import alive
 
 SCALE = 10**8
 DAY_MS = 86_400_000

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.lifetimes import alive
 from bridge.runner import KEPT_VARIABLES, Runner
 from bridge.runner_link import RunnerFactory, RunnerFault, RunnerGone, RunnerLink
 from bridge.runner_wire import CASH, Frame, Kind, decode_header
@@ -21,6 +20,7 @@ from workbench import strategies
 from workbench.core.records import INTENT, POSITION
 from workbench.execution.instance import Decider
 from workbench.market.candles import CANDLE
+from workbench.processes import alive
 
 PARAMS = {"fast": 3, "slow": 7, "signal": 3}
 
