@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import threading
+import time
+from _thread import interrupt_main
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from workbench.command_table import INTERRUPTED
+
+GIVEN_UP_AFTER = 10.0  # seconds
 
 
 def report(
@@ -20,6 +29,15 @@ def report(
         "reports"
     ),
     timeout: Annotated[int, typer.Option(help="Seconds that one cell may run.", min=1)] = 600,
+    limit: Annotated[
+        int | None, typer.Option(help="Seconds that all cells together may run.", min=1)
+    ] = None,
+    under: Annotated[
+        str | None, typer.Option(help="Its folder in --out; without it the report's name.")
+    ] = None,
+    with_caller: Annotated[
+        bool, typer.Option(help="End when the caller closes the standard input.", hidden=True)
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Execute a report notebook with papermill; exit code 1 when the report failed."""
@@ -27,10 +45,13 @@ def report(
     from workbench.report.parameters import declared, parse
     from workbench.report.runner import find_report, run_report
 
+    if with_caller:
+        _end_with_caller()
     values = parse(parameters or [], declared(find_report(name)))
     run = run_report(
-        name, parameters=values, out=out, now=datetime.now(UTC), limits=Limits(cell=timeout)
-    )
+        name, parameters=values, out=out, now=datetime.now(UTC), under=under,
+        limits=Limits(cell=timeout, whole=limit),
+    )  # fmt: skip
     if as_json:
         places = {"html": str(run.html), "notebook": str(run.notebook), "index": str(run.index)}
         said = {"name": name, "status": run.record.status, "error": run.record.error}
@@ -42,3 +63,19 @@ def report(
     if not run.ok:
         typer.echo(f"error: {run.record.error}; the page shows how far it came", err=True)
         raise typer.Exit(1)
+
+
+def _end_with_caller() -> None:
+    """Stop as by Ctrl-C, or failing that at once, when the other end of the standard input is gone.
+
+    A pipe closes whatever its holder dies of, kill -9 too, on every system.
+    """
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        interrupt_main()  # nothing half-written stays, and the kernel is ended
+        time.sleep(GIVEN_UP_AFTER)
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=watch, daemon=True, name="caller").start()

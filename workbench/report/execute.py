@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a kernel may take to start and one cell to run, in seconds."""
+    """How long a kernel may take to start, one cell to run and, if said, all of them, in seconds."""
 
     start: int = 60
     cell: int = 600
+    whole: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,18 @@ def execute(
     logging.getLogger("papermill").addHandler(logging.NullHandler())  # else stderr gets it all
     log = target.with_name("kernel.log")
     manager = kernel_manager(folder=template.parent, log=log)
+    clock = _Clock(limits)
     error: str | None = None
     try:
         papermill.execute_notebook(
             str(template), str(target), parameters=dict(parameters), kernel_name=KERNEL_NAME,
             language="python", progress_bar=False, start_timeout=limits.start,
-            execution_timeout=limits.cell, kernel_manager_class=manager,
+            execution_timeout=limits.cell, timeout_func=clock.left, kernel_manager_class=manager,
         )  # fmt: skip
     except PapermillExecutionError as failure:
         error = f"{failure.ename}: {failure.evalue}"
     except CellTimeoutError:
-        error = f"a cell ran longer than {limits.cell} s and was stopped"
+        error = clock.said()
     except DeadKernelError:
         error = "the kernel died"
     except (CellControlSignal, RuntimeError, TimeoutError) as failure:
@@ -70,6 +74,29 @@ def execute(
         log.unlink(missing_ok=True)
     _forget_machine_paths(notebook, template, target)
     return Execution(notebook, error, _cell_seconds(notebook))
+
+
+class _Clock:
+    """What is left of the time of a run, asked for before each cell."""
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self.began = time.monotonic()
+
+    def left(self, cell: NotebookNode) -> int:
+        """Return how many seconds this cell may take; nbclient takes less than 1 for no limit."""
+        return max(1, math.ceil(min(self._remaining(), self.limits.cell)))
+
+    def said(self) -> str:
+        """Return which limit stopped the run."""
+        if self._remaining() <= 0:
+            return f"the report ran longer than {self.limits.whole} s and was stopped"
+        return f"a cell ran longer than {self.limits.cell} s and was stopped"
+
+    def _remaining(self) -> float:
+        if self.limits.whole is None:
+            return math.inf
+        return self.limits.whole - (time.monotonic() - self.began)
 
 
 def _read(path: Path) -> NotebookNode:

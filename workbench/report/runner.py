@@ -67,8 +67,11 @@ def run_report(
     now: datetime,
     notebooks: Path | None = None,
     limits: Limits | None = None,
+    under: str | None = None,
 ) -> ReportRun:
-    """Execute notebooks/reports/<name>.ipynb into <out>/<name>/<utc>/ and refresh <out>/index.html.
+    """Execute notebooks/reports/<name>.ipynb into <out>/<under>/<utc>/ and refresh <out>/index.html.
+
+    Without `under` the runs lie under the report's name.
 
     A failing cell or a dying kernel gives a run with status "failed", not an exception. Raises
     UsageError for an unknown report, an unknown parameter or a place that is taken.
@@ -76,7 +79,7 @@ def run_report(
     template = find_report(name, notebooks)
     values = _checked(template, parameters or {})
     started = now.astimezone(UTC)
-    place = out.resolve() / name / started.strftime("%Y-%m-%dT%H-%M-%SZ")
+    place = out.resolve() / _plain_folder(under or name) / started.strftime("%Y-%m-%dT%H-%M-%SZ")
     if place.exists():
         raise UsageError(f"{place} exists already and is never overwritten; run the report again")
     part = place.with_name(f".part-{place.name}-{os.getpid()}")
@@ -117,6 +120,12 @@ def report_folder() -> Path:
         if (root / REPORTS).is_dir():
             return root / REPORTS
     raise UsageError(f"no folder {REPORTS} here; run this in the project's root")
+
+
+def _plain_folder(name: str) -> str:
+    if not NAME_RULE.fullmatch(name):
+        raise UsageError(f"folder {name!r} is not a plain name; use a-z, 0-9, - and _")
+    return name
 
 
 def _checked(template: Path, values: Mapping[str, Value]) -> dict[str, Value]:
