@@ -21,6 +21,7 @@ COMMANDS = {
     "parity": Entry("workbench.cli.parity:parity", "Compare the engines, decision by decision."),
     "headline": Entry("workbench.cli.headline:headline", "Run the 2,400-scenario study."),
     "report": Entry("workbench.cli.report:report", "Execute a report notebook into reports/."),
+    "schedule": Entry("workbench.cli.schedule:app", "Run report notebooks on time."),
     "lab": Entry("workbench.cli.lab:lab", "Open JupyterLab."),
     "dashboard": Entry("workbench.cli.dashboard:dashboard", "Open the trading dashboard."),
     "demo": Entry("workbench.cli.demo:demo", "Run the whole job on real candles."),
