@@ -163,8 +163,10 @@ class LadderBook:
         """Rest the order whose turn it is, or refuse it for good (until another revision)."""
         rung.waits, wish, side = False, rung.wish, rung.side
         price = self.on_tick(Decimal(repr(wish.pair if rung.turned else wish.price)), side)
-        quote = Decimal(wish.quote) + NEARLY * E8  # a float of whole cents may lie just below them
-        quote = self.cut(quote) if self.rules.tick is not None else Decimal(wish.quote)
+        exact = (
+            self.rules.tick is not None
+        )  # 777.77 is that many cents, not the float just below it
+        quote = self.cut(Decimal(repr(wish.quote))) if exact else Decimal(wish.quote)
         order = self._sized(rung, side, price, quote) if price > 0 else None
         if order is None:
             self.refused += 1

@@ -174,6 +174,16 @@ def test_guards_hold_a_ladders_buys_back_alike_in_kernel_oracle_and_matching_eng
     _hold_alike(data, candles, levels, rules, filters)
 
 
+def test_whole_cents_buy_whole_lots_though_their_float_lies_just_below() -> None:
+    """777.77 at 100.00 are 7.77770, in kernel and oracle: a proof of many markets found 7.77769 in the latter."""
+    candles = bars((100.0, 100.0, 100.0, 100.0), (100.0, 100.0, 99.99, 99.99))
+    script = Script((Scripted(0, 1, 1, 1, 100.0, 777.77, 0.0),), ())
+    run = backtest(candles, scripted(), costs=Costs(filters="exchange"), **script.params())
+    assert run.fills["quantity"].to_list() == [7.7777]
+    book = script.oracle(candles, cash=CASH, rules=Rules(**BTC))
+    assert book.fills == [(1, "BUY", Decimal(100), Decimal("7.7777"))]
+
+
 @pytest.mark.proof
 @settings(max_examples=2_000, deadline=None)
 @given(st.data(), series(), LEVELS, HOLDING, st.sampled_from(["none", "exchange"]))
