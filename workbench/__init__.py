@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from workbench import strategies
     from workbench.face import backtest, load, study, sweep
     from workbench.portfolios import part, portfolio
+    from workbench.walk_forwards import walk_forward
 
 __version__ = "0.1.0"
-__all__ = ["backtest", "load", "part", "portfolio", "strategies", "study", "sweep"]
+__all__ = ["backtest", "load", "part", "portfolio", "strategies", "study", "sweep", "walk_forward"]
 
 _HOMES = {
     "backtest": ("workbench.face", "backtest"),
@@ -28,6 +29,7 @@ _HOMES = {
     "study": ("workbench.face", "study"),
     "sweep": ("workbench.face", "sweep"),
     "strategies": ("workbench.strategies", None),
+    "walk_forward": ("workbench.walk_forwards", "walk_forward"),
 }
 
 

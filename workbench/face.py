@@ -147,7 +147,7 @@ def backtest(
             "maker_fee_bps use engine 'event'"
         )
     series = candles_of(candles, fine)
-    _demand_strategy(strategy)
+    demand_strategy(strategy)
     if engine == "kernel":
         result = single.backtest(series, strategy, costs=costs, exits=exits, **params)
     elif engine == "event":
@@ -198,7 +198,7 @@ def sweep(
     Raises UsageError for a bad axis or where no combination is valid, DataError for bad candles.
     """
     costs = Costs(fee_bps, slippage_bps, cash, filters, Guards.of(guards))
-    _demand_strategy(strategy)
+    demand_strategy(strategy)
     series, grid = candles_of(candles, fine), Grid.of(strategy, axes, exits)
     more = detail_names(columns)
     result: SweepResult
@@ -316,7 +316,8 @@ def candles_of(
     return Candles.from_frame(candles, _interval(opening_times(candles)))
 
 
-def _demand_strategy(strategy: Spec) -> None:
+def demand_strategy(strategy: Spec) -> None:
+    """Raise UsageError for what is no strategy."""
     if not isinstance(strategy, Spec):
         raise UsageError(
             f"strategy {strategy!r} is none; give wb.strategies.macd or wb.strategies.load(NAME)"

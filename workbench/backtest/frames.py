@@ -19,12 +19,14 @@ from workbench.market.candles import Candles
 if TYPE_CHECKING:
     import polars as pl
 
+REASON_FOLD_END = 5  # no exit of the position's own: a fold of a walk-forward ended (`fold_end`)
 EXIT_REASONS = {
     REASON_NONE: "signal",
     REASON_STOP: "stop",
     REASON_TAKE_PROFIT: "take_profit",
     REASON_TRAIL: "trail",
     REASON_TIME: "time",
+    REASON_FOLD_END: "fold_end",
 }
 
 

@@ -39,10 +39,15 @@ def backtest(
     for candles that cannot be traded.
     """
     costs = costs or Costs(filters="exchange")
+    return run_set(candles, spec, spec.params(**params).reshape(1), exits_of(exits), costs=costs)
+
+
+def run_set(
+    candles: Candles, spec: Spec, record: np.ndarray, levels: np.ndarray, *, costs: Costs
+) -> BacktestResult:
+    """Run one parameter record with one EXITS record, both of shape (1,), as `backtest` does."""
     demand_window(candles)
-    record = spec.params(**params).reshape(1)
     rules, notes = trading_rules(candles, costs)
-    levels = exits_of(exits)
     curve = np.zeros(len(candles), EQUITY)
     warm = warm_starts(candles, spec, record)
     run = run_of(
