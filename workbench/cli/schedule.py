@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -250,12 +250,13 @@ def _took(run: Run) -> str:
 
 
 def _line(run: Run) -> str:
+    at = run.started + timedelta(seconds=run.seconds or 0.0)
     more = f", for {run.moments:,} moments that went by" if run.moments > 1 else ""
     if not run.over:
         return f"{_shown(run.started)}  {run.schedule}: due {_shown(run.due)}{more}, running"
     if run.ok:
-        return f"{_shown(run.started)}  {run.schedule}: ok in {_took(run)}: {run.html}"
-    return f"{_shown(run.started)}  {run.schedule}: {run.status.value}: {run.error}"
+        return f"{_shown(at)}  {run.schedule}: ok in {_took(run)}: {run.html}"
+    return f"{_shown(at)}  {run.schedule}: {run.status.value}: {run.error}"
 
 
 def _what_comes() -> str:

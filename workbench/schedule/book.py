@@ -158,6 +158,7 @@ class Book:
 
     def remove(self, name: str) -> Schedule:
         """Remove a schedule and return it; UsageError where there is none of that name."""
+        find(self.read(), name)  # before anything is made for it
         with self._changing() as schedules:
             found = find(schedules, name)
             schedules.remove(found)
