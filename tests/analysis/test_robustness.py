@@ -11,18 +11,17 @@ from workbench.analysis import robustness
 
 
 def test_break_even_cost_is_what_one_round_trip_can_pay() -> None:
-    # Bought for 1,000, sold for 1,030 before costs; 4 were paid, 26 were left.
-    found = robustness.break_even_cost(26.0, 4.0, 2_030.0)
-    assert found == pytest.approx(30 / 2_030)
-    assert 30.0 - found * 2_030.0 == pytest.approx(0.0)
-    assert robustness.break_even_cost(-50.0, 20.0, 2_000.0) == pytest.approx(-0.015)
-    assert math.isnan(robustness.break_even_cost(0.0, 0.0, 0.0))
+    # Bought for 1,000, sold for 1,030 before costs: 30 are gone where 2,030 of trades cost 1.478 %.
+    found = robustness.break_even_cost(30.0, 2_030.0)
+    assert found == pytest.approx(0.0147783, abs=1e-7)
+    assert robustness.break_even_cost(-30.0, 2_000.0) == pytest.approx(-0.015)
+    assert math.isnan(robustness.break_even_cost(0.0, 0.0))
 
 
 def test_share_of_the_best_trades() -> None:
-    profits = np.array([10.0, -5.0, 20.0, 5.0, 1.0, 2.0, -3.0, 30.0])
-    assert robustness.best_trades_share(profits) == pytest.approx(67 / 60)
-    assert robustness.best_trades_share(profits, 1) == pytest.approx(0.5)
+    gains = np.array([10.0, -5.0, 20.0, 5.0, 1.0, 2.0, -3.0, 30.0])
+    assert robustness.best_trades_share(gains) == pytest.approx(67 / 60)
+    assert robustness.best_trades_share(gains, 1) == pytest.approx(0.5)
     assert robustness.best_trades_share(np.array([4.0, 4.0])) == 1.0
     assert math.isnan(robustness.best_trades_share(np.array([4.0, -5.0])))
     assert math.isnan(robustness.best_trades_share(np.zeros(0)))

@@ -71,7 +71,8 @@ def _stepwise(own: Floats, centred: Floats, level: float) -> NDArray[np.int64]:
     left = np.arange(len(own))
     won: list[NDArray[np.int64]] = []
     while len(left):
-        bound = np.quantile(centred[:, left].max(axis=1), 1.0 - level)
+        highest = centred.max(axis=1, where=np.isin(np.arange(len(own)), left), initial=-np.inf)
+        bound = np.quantile(highest, 1.0 - level)
         above = own[left] > bound
         if not above.any():
             break

@@ -1,7 +1,7 @@
 """How much of a result hangs on little: on costs, on a few trades, on one season.
 
     break-even cost   gross profit / traded notional, a side: the cost at which nothing would be left
-    best trades       share of the net profit that the five best round trips made
+    best trades       share of the net gains that the five best round trips made
     quarters          return of every calendar quarter (UTC) that the window touches
 
 What cannot be computed is NaN.
@@ -17,22 +17,22 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def break_even_cost(net_profit: float, paid: float, traded: float) -> float:
+def break_even_cost(gross_profit: float, traded: float) -> float:
     """Return the cost a side, as a fraction, at which the profit is gone; below 0 where there was none.
 
-    `net_profit` is after all costs, `paid` are these costs (fees and slippage), `traded` is the notional
-    of all buys and sells; all in quote.
+    `gross_profit` is before all costs, `traded` is the notional of all buys and sells; both in quote.
     """
-    return (net_profit + paid) / traded if traded > 0.0 else math.nan
+    return gross_profit / traded if traded > 0.0 else math.nan
 
 
-def best_trades_share(profits: Floats, count: int = 5) -> float:
-    """Return the share of the net profit that the best trades made; NaN where there was no profit.
+def best_trades_share(gains: Floats, count: int = 5) -> float:
+    """Return the share of all gains that the best trades made; NaN where they come to no profit.
 
-    Above 1 where all others together lost.
+    Gains are fractions of what was paid, so that a trade of a grown account counts like an early one. The
+    share is above 1 where all other trades together lost.
     """
-    total = float(profits.sum())
-    return float(np.sort(profits)[-count:].sum()) / total if total > 0.0 else math.nan
+    total = float(gains.sum())
+    return float(np.sort(gains)[-count:].sum()) / total if total > 0.0 else math.nan
 
 
 def quarter_returns(cash: float, equity: Floats, times_ms: NDArray[np.int64]) -> dict[str, float]:
