@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -172,6 +173,33 @@ def test_a_run_whose_scheduler_died_is_told_as_interrupted_by_the_next_one(world
     assert ended.status is Status.INTERRUPTED
     assert ended.error == "its scheduler, or the machine, went down in the middle"
     assert world.told == [("26T06:05", "daily", "interrupted")]
+
+
+def words(world: World, page: Path, **fields: object) -> None:
+    """Write what a report said when it was done."""
+    told = {"status": "ok", "error": None, "html": str(page), "seconds": 7.5} | fields
+    (world.folder / "runs").mkdir(parents=True)
+    (world.folder / "runs" / "daily.json").write_text(json.dumps(told))
+
+
+def test_a_report_that_was_done_when_its_scheduler_died_counts_as_it_ended(world: World) -> None:
+    run = Run("daily", "daily", SIX, moments=1, status=Status.RUNNING, started=SIX, pid=1)
+    History(world.folder).write(run)
+    page = world.folder / "daily.html"
+    page.touch()
+    words(world, page)
+    world.now = SIX + timedelta(hours=5)
+    (ended,) = world.service.once()
+    assert (ended.status, ended.seconds, ended.html) == (Status.OK, 7.5, str(page))
+
+
+def test_a_page_that_a_power_cut_took_does_not_count(world: World) -> None:
+    run = Run("daily", "daily", SIX, moments=1, status=Status.RUNNING, started=SIX, pid=1)
+    History(world.folder).write(run)
+    words(world, world.folder / "gone.html")
+    world.now = SIX + timedelta(hours=5)
+    (ended,) = world.service.once()
+    assert (ended.status, ended.seconds) == (Status.INTERRUPTED, None)
 
 
 def test_a_report_that_outlives_its_scheduler_is_waited_for_and_never_doubled(

@@ -206,12 +206,8 @@ def _scheduler_pid() -> int | None:
 
 def _as_it_is(run: Run) -> Run:
     """Return a run, as interrupted where nobody looks after it any more."""
-    from workbench.schedule.history import Status
-    from workbench.schedule.service import DIED
-
-    if run.over or (run.pid is not None and alive(run.pid)):
-        return run
-    return run.ended(Status.INTERRUPTED, run.started, error=DIED)
+    goes_on = run.pid is not None and alive(run.pid)
+    return run if run.over or goes_on else run.lost()
 
 
 def _told(schedule: Schedule, last: Sequence[Run]) -> dict[str, object]:

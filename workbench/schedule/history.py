@@ -19,6 +19,7 @@ from workbench.data.atomic import mended
 from workbench.errors import DataError
 
 FORMAT: Final = 1
+DIED: Final = "its scheduler, or the machine, went down in the middle"
 
 
 class Status(StrEnum):
@@ -61,6 +62,10 @@ class Run:
         """Return this run as it ended."""
         seconds = round(max(0.0, (at - self.started).total_seconds()), 3)
         return replace(self, status=status, seconds=seconds, error=error)
+
+    def lost(self) -> Run:
+        """Return this run as one whose scheduler died; nobody knows when."""
+        return replace(self, status=Status.INTERRUPTED, error=DIED)
 
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return plain values, times as ISO text."""

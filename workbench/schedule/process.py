@@ -27,6 +27,7 @@ from workbench.schedule.book import Schedule
 from workbench.schedule.history import Run, Status
 
 HARD_AFTER: Final = 30.0  # seconds over the limit that a report may take to stop by itself
+OVER: Final = "the report ran longer than"  # how `workbench report` begins to tell that
 STOPPING: Final = 12.0  # seconds until a report that is told to stop is killed
 
 
@@ -80,7 +81,7 @@ class ReportProcess:
         Raises UsageError where the process cannot be started.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        said = folder / f"{schedule.name}.json"
+        said = _words(folder, schedule.name)
         try:
             with said.open("wb") as out, said.with_suffix(".log").open("wb") as noise:
                 process = subprocess.Popen(
@@ -113,20 +114,12 @@ class ReportProcess:
             self.process.wait(STOPPING)
         self._kill()
         self._let_go()
-        if self.process.returncode == 0:
-            return self._outcome(now)  # it was just done
-        return self.run.ended(Status.INTERRUPTED, now, error=why)
+        told = as_told(self.run, self.said.parent)  # it may just have been done
+        return told or self.run.ended(Status.INTERRUPTED, now, error=why)
 
     def _outcome(self, now: datetime) -> Run:
-        try:
-            told = json.loads(self.said.read_bytes())
-        except (OSError, ValueError):
-            return self.run.ended(Status.FAILED, now, error=self._last_words())
-        done = replace(self.run, html=told["html"])
-        if told["status"] == "ok" and self.process.returncode == 0:
-            return done.ended(Status.OK, now)
-        over = f"ran longer than {self.schedule.timeout_seconds} s" in str(told["error"])
-        return done.ended(Status.TIMEOUT if over else Status.FAILED, now, error=told["error"])
+        told = as_told(self.run, self.said.parent)
+        return told or self.run.ended(Status.FAILED, now, error=self._last_words())
 
     def _last_words(self) -> str:
         code = self.process.returncode
@@ -152,7 +145,30 @@ class ReportProcess:
         sweep(self.schedule, self.run)
 
 
+def as_told(run: Run, folder: Path) -> Run | None:
+    """Return a run as its report told it; None where it died before it could.
+
+    A report speaks once everything is in its place, so its word counts whatever became of it then.
+    """
+    try:
+        told = json.loads(_words(folder, run.schedule).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not Path(told["html"]).exists():  # a power cut can lose what was said to be there
+        return None
+    over = OVER in str(told["error"])
+    failed = Status.TIMEOUT if over else Status.FAILED
+    return replace(
+        run, status=Status.OK if told["status"] == "ok" else failed, error=told["error"],
+        html=told["html"], seconds=told["seconds"],
+    )  # fmt: skip
+
+
 def sweep(schedule: Schedule, run: Run) -> None:
     """Remove the hidden folder that a killed report left behind."""
     for half in (Path(schedule.out) / schedule.name).glob(f".part-*-{run.pid}"):
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _words(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"

@@ -18,12 +18,11 @@ from workbench.errors import UsageError
 from workbench.schedule.book import Book, Schedule
 from workbench.schedule.due import Due, due
 from workbench.schedule.history import History, Run, Status, last_of
-from workbench.schedule.process import ReportProcess, sweep, try_lock
+from workbench.schedule.process import ReportProcess, as_told, sweep, try_lock
 
 LONGEST_NAP: Final = 30.0  # seconds; the clock may jump, a schedule may be added
 POLL: Final = 0.25  # seconds between looks at reports that run
 PATIENCE: Final = 15.0  # seconds that reports of a dead scheduler get to end
-DIED: Final = "its scheduler, or the machine, went down in the middle"
 STOPPED: Final = "the scheduler was stopped in the middle"
 
 
@@ -130,7 +129,7 @@ class Service:
         return ended
 
     def _settle(self) -> list[Run]:
-        """Log runs as interrupted that no scheduler looks after and whose report has ended."""
+        """Log what became of runs whose scheduler died, once their report has ended too."""
         ended = []
         for run in [one for one in self.runs if not one.over and one.schedule not in self.going]:
             lock = try_lock(self._lock_path(run.schedule))
@@ -140,7 +139,7 @@ class Service:
             for schedule in self.book.read():
                 if schedule.name == run.schedule:
                     sweep(schedule, run)
-            ended.append(self._log(run.ended(Status.INTERRUPTED, self.now(), error=DIED)))
+            ended.append(self._log(as_told(run, self.folder / "runs") or run.lost()))
         return ended
 
     def _settle_patiently(self) -> list[Run]:
