@@ -92,8 +92,10 @@ class Book:
         self.guards.filled(fill, before, after)
         if fill.side is Side.BUY:
             range_ = self.range_now.value if self.range_now else 0.0
-            held = before.quantity
-            self.protection.bought(fill.price_e8 / SCALE, after.quantity - held, held, range_)
+            held, kept = before.quantity, after.quantity - before.quantity
+            self.protection.bought(
+                fill.price_e8 / SCALE, kept, held, range_, bars_held=after.bars_held
+            )
         else:
             self.protection.sold(_REASONS.get(ticket.reason, 0), is_open=after.is_open)
 

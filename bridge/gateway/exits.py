@@ -323,7 +323,7 @@ class LiveExits:
             self.tell_unprotected(f"the sale at market failed: {done.note}")
 
     def give_up(self) -> None:
-        """Try no exit of this position again, and say so."""
+        """Try no exit of this position again before another buy, and say so."""
         self._book.protection.give_up()
         after = replace(self._book.row, plan=self._book.protection.saved())
         why = "the position is below the exchange's minimum: it cannot be protected or sold"

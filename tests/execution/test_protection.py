@@ -16,7 +16,7 @@ def test_a_trail_that_is_first_written_late_hangs_on_the_highest_high_since_entr
     trailing["trail"] = 12.0
     kept = Protection(no_exits(), rules)
     kept.follow(quiet.tobytes(), 130.0, is_open=False)  # the signal's own high is none of it
-    kept.bought(100.0, 1.0, 0.0, 0.0)
+    kept.bought(100.0, 1.0, 0.0, 0.0, bars_held=0)
     for high in (101.0, 120.0, 118.0):
         kept.follow(quiet.tobytes(), high, is_open=True)
         assert kept.stop_e8 == 0

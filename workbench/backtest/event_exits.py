@@ -56,7 +56,7 @@ class EventExits:
         self._booked, self._refused = booked, refused
         self._levels = Levels(exits, intent, self._costs)
         self._plan, self._account = self._levels.plan, market.ledger.record(name)
-        self._entries: list[tuple[float, float, float, int]] = []  # not yet in the plan
+        self._entries: list[tuple[float, float, float, int, int]] = []  # not yet in the plan
         self._highs: list[float] = candles.records["high"].tolist()
         self._entered = 0  # the candle in which the position was first bought
         self.awake = is_any(exits)  # nothing is worked out before anything asks for a level
@@ -74,7 +74,8 @@ class EventExits:
         self.reason = 0
         if not self._entries:
             self._entered = t
-        self._entries.append((price, kept, held, signal_index))
+        bars_held = int(self._account["bars_held"][0])
+        self._entries.append((price, kept, held, signal_index, bars_held))
         if self.awake:
             self._take_entries()
 
@@ -217,7 +218,7 @@ class EventExits:
         return [self._market.place(alone, self, now_ms).order.order_id]
 
     def _give_up(self) -> None:
-        """An exit that the exchange refuses is not tried again in this position."""
+        """An exit that the exchange refuses is not tried again before another buy."""
         self._levels.give_up()
         self._refused("an exit is below the exchange's minimum notional")
 
@@ -289,11 +290,11 @@ class EventExits:
         return int(self._candles.records["open_time"][self._now])
 
     def _take_entries(self) -> None:
-        for price, kept, held, signal_index in self._entries:
+        for price, kept, held, signal_index, bars_held in self._entries:
             range_ = 0.0
             if self._range_row >= 0:
                 range_ = float(self._overlay.ranges[self._range_row, signal_index])
-            self._levels.bought(price, kept, held, range_)
+            self._levels.bought(price, kept, held, range_, bars_held=bars_held)
         self._entries.clear()
 
     def has_range(self, t: int) -> bool:

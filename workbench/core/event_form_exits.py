@@ -196,7 +196,7 @@ def _buy(trader, holding, exits, sight, kept, entry):
     range_ = 0.0
     if holding.ranges >= 0:
         range_ = at(sight.ranges, holding.ranges * sight.candles + holding.asked - 1)
-    enter(holding.plan, exits, at(sight.paid, entry), 1.0, 0.0, range_)
+    enter(holding.plan, exits, at(sight.paid, entry), 1.0, 0.0, range_, 0)
     holding.entered = entry
 
 

@@ -17,6 +17,9 @@ else, where both are reached, finer candles say which came first, and without th
 
 A position held for `time_stop_bars` closed candles is sold at the next open. All exits wait for a
 tradable candle. An exit spends the target: the position returns with a different one only.
+
+An exit that the exchange refuses, as too small, is not tried again; another buy begins anew with levels
+of its own, for all that is held.
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ PLAN = np.dtype(
         ("take_profit_now", "<f8"),
         ("bars_now", "<i4"),
         ("trails", "<i1"),  # whether stop_now is the trailing one
-        ("spent", "<i1"),  # an exit that the exchange refused is not tried again
+        ("spent", "<i1"),  # an exit that the exchange refused is not tried again before another buy
         ("reason", "<i1"),  # of the last exit, until the next entry
     ],
     align=True,
@@ -133,13 +136,20 @@ def level_distance(level, price, range_):
 
 
 @njit(nogil=True)
-def enter(plan, exits, price, bought, held, range_):
-    """Hang the levels on a buy of `bought` at `price`, `held` being what was there before it."""
+def enter(plan, exits, price, bought, held, range_, bars_held):
+    """Hang the levels on a buy of `bought` at `price`, `held` being what was there before it.
+
+    Where no levels stand they begin with this buy: the position was flat, or the exchange has refused
+    its exit. In the second case the buy makes for all of it what an entry makes, and its time counts
+    from here, `bars_held` closes after that of the first buy: the old levels, mostly passed by now,
+    would sell at once what is just bought.
+    """
     if plan.price == 0.0:
         plan.price = plan.highest = price
         plan.range = range_
         plan.reason = REASON_NONE
         plan.spent = 0
+        plan.bars_now = bars_held + exits.time_stop_bars if exits.time_stop_bars > 0 else NEVER
     else:
         plan.price = (plan.price * held + price * bought) / (held + bought)
     price = plan.price
@@ -153,7 +163,6 @@ def enter(plan, exits, price, bought, held, range_):
     elif exits.trail.unit != UNIT_NONE:
         plan.keep = 1.0
         plan.distance = level_distance(exits.trail, price, plan.range)
-    plan.bars_now = exits.time_stop_bars if exits.time_stop_bars > 0 else NEVER
 
 
 @njit(nogil=True, forceinline=True)

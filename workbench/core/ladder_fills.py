@@ -214,7 +214,7 @@ def make_ladder_walk(name, protected):
         if protected and buys:
             trip.tally.rung_buys += 1
             got = account.quantity - held
-            enter(trip.plan, trip.exits, fill.price, got, held, trip.range)
+            enter(trip.plan, trip.exits, fill.price, got, held, trip.range, account.bars_held)
             set_levels(trip.plan, trip.intent, costs)
         elif protected and account.is_open == 0:
             stand_down(trip.plan)

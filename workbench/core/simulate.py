@@ -166,7 +166,7 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
                     if protected and got > 0.0:
                         buys_today += 1
                         reach = all_ranges[ranges, order.signal_index] if ranges >= 0 else 0.0
-                        enter(plan, exits, fill.price, got, held, reach)
+                        enter(plan, exits, fill.price, got, held, reach, account.bars_held)
                         set_levels(plan, intent, costs)
                     elif protected and account.is_open == 0:
                         stand_down(plan)

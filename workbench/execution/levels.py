@@ -50,10 +50,15 @@ class Levels:
         """Return whether a position has been held for as long as it may."""
         return bars_held >= int(self._plan["bars_now"][0])
 
-    def bought(self, price: float, kept: float, held: float, range_: float) -> None:
-        """Hang the levels on a buy: `kept` base on top of what was `held`, `range_` at its signal."""
+    def bought(
+        self, price: float, kept: float, held: float, range_: float, *, bars_held: int
+    ) -> None:
+        """Hang the levels on a buy: `kept` base on top of what was `held`, `range_` at its signal.
+
+        `bars_held` are the closes that the position was held for when it filled.
+        """
         self._plan["reason"] = 0
-        enter(self._plan[0], self._exits[0], price, kept, held, range_)
+        enter(self._plan[0], self._exits[0], price, kept, held, range_, bars_held)
         set_levels(self._plan[0], self._intent[0], self._costs[0])
 
     def reached(self, high: float) -> None:
@@ -69,7 +74,7 @@ class Levels:
         stand_down(self._plan[0])
 
     def give_up(self) -> None:
-        """Try no exit again in this position: the exchange finds it too small."""
+        """Try no exit again before another buy: the exchange finds the position too small."""
         stand_down(self._plan[0])
         self._plan["spent"] = 1
 
