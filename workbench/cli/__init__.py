@@ -17,6 +17,9 @@ COMMANDS = {
     "backtest": Entry("workbench.cli.backtest:backtest", "Backtest one parameter set."),
     "sweep": Entry("workbench.cli.sweep:sweep", "Run a grid of parameters."),
     "study": Entry("workbench.cli.study:study", "Run symbols x intervals x windows x parameters."),
+    "walk-forward": Entry(
+        "workbench.cli.walk_forward:walk_forward", "Choose on train windows, judge on test windows."
+    ),
     "portfolio": Entry("workbench.cli.portfolio:portfolio", "Run instances on one account."),
     "parity": Entry("workbench.cli.parity:parity", "Compare the engines, decision by decision."),
     "headline": Entry("workbench.cli.headline:headline", "Run the 2,400-scenario study."),
