@@ -80,7 +80,7 @@ def test_a_series_that_was_spoiled_in_memory_is_refused_too(field: str, value: f
         ({"cash": math.inf}, "cash=inf is out of range"),
         ({"filters": "some"}, "filters='some' is unknown"),
         ({"fast": 26}, "valid"),
-        ({"fast": 2.5}, "fast=2.5 is not a int"),
+        ({"fast": 2.5}, "fast=2.5 is not a whole number"),
         ({"fast": None}, "fast=None is not a number"),
         ({"speed": 3}, "macd has no parameter 'speed'; it takes fast, slow, signal"),
     ],

@@ -146,6 +146,11 @@ def test_levels_are_read_as_they_are_written() -> None:
         ({"stop": ["1%", "2%"]}, "has 2 values; one run takes one"),
         ({"atr_period": 0}, "not a whole number of candles from 1 on"),
         ({"time_stop": 1.5}, "not a whole number"),
+        (
+            ["stop=2%"],
+            "exits are of type list; write them as text, 'stop=2%,time_stop=48', or as a mapping",
+        ),
+        (5, "exits are of type int; write them as text"),
         ("stop", "not name=value"),
         ("stop=1%,stop=2%", "given twice"),
         ("stop=1%:2atr", "in one unit"),

@@ -37,10 +37,10 @@ def test_a_grid_is_every_combination_the_last_axis_fastest() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"fast": 2.5}, "fast=2.5 is not a int"),
+        ({"fast": 2.5}, "fast=2.5 is not a whole number"),
         ({"fast": 0}, "fast=0 is out of range"),
         ({"fast": True}, "is not a number"),
-        ({"fast": float("nan")}, "is not a int"),
+        ({"fast": float("nan")}, "is not a whole number"),
         ({"speed": 3}, "no parameter 'speed'"),
         ({"fast": 26}, "fast must be below slow"),
     ],

@@ -26,7 +26,7 @@ from workbench.core.exits import (
     UNIT_PCT,
 )
 from workbench.errors import UsageError
-from workbench.execution.pairs import pairs_of
+from workbench.execution.pairs import mapping_of, pairs_of
 
 Level = float | int | str | None
 ExitsForm = Mapping[str, Level | Iterable[Level]] | str | None
@@ -35,6 +35,7 @@ LEVELS = ("stop", "take_profit", "trail")
 WHOLE = {"atr_period": "atr_period", "time_stop": "time_stop_bars"}
 NAMES = (*LEVELS, *WHOLE)
 DEFAULT_ATR_PERIOD = 14
+EXAMPLE = "stop=2%,time_stop=48"
 _SUFFIXES = (("%", UNIT_PCT, 0.01), ("atr", UNIT_ATR, 1.0))
 
 
@@ -71,7 +72,9 @@ def exit_axes(form: ExitsForm) -> dict[str, np.ndarray]:
     Raises UsageError for an unknown name, or a value that is negative, not finite or, for a share of
     the price that a stop lies below it, 100 % or more.
     """
-    given = _pairs(form) if isinstance(form, str) else dict(form or {})
+    given = (
+        _pairs(form) if isinstance(form, str) else mapping_of(form, what="exits", example=EXAMPLE)
+    )
     axes: dict[str, np.ndarray] = {}
     for name, values in given.items():
         if name not in NAMES:
@@ -151,7 +154,7 @@ def _number(name: str, value: Level) -> tuple[float, int]:
 
 
 def _pairs(text: str) -> dict[str, list[Level]]:
-    pairs = pairs_of(text, what="exits", example="stop=2%,time_stop=48")
+    pairs = pairs_of(text, what="exits", example=EXAMPLE)
     return {
         name: [one for alternative in value.split("|") for one in _range(name, alternative)]
         for name, value in pairs.items()

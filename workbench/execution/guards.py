@@ -18,7 +18,9 @@ import numpy as np
 from workbench.core.guards import GUARDS, holds_back
 from workbench.core.records import readable
 from workbench.errors import UsageError
-from workbench.execution.pairs import pairs_of
+from workbench.execution.pairs import mapping_of, pairs_of
+
+EXAMPLE = "daily_loss=5%,cooldown_bars=3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ class Guards:
         if isinstance(form, Guards):
             return form
         given = (
-            pairs_of(form, what="guards", example="daily_loss=5%,cooldown_bars=3")
+            pairs_of(form, what="guards", example=EXAMPLE)
             if isinstance(form, str)
-            else form or {}
+            else mapping_of(form, what="guards", example=EXAMPLE)
         )
         unknown = set(given) - set(GUARDS.names or ())
         if unknown:

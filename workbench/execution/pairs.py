@@ -1,8 +1,22 @@
-"""name=value pairs as a command line spells them: "stop=2%,time_stop=48"."""
+"""name=value pairs as a command line spells them, "stop=2%,time_stop=48", or as a mapping."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from workbench.errors import UsageError
+
+Item = TypeVar("Item")
+
+
+def mapping_of(form: Mapping[str, Item] | None, *, what: str, example: str) -> dict[str, Item]:
+    """Return a mapping as a dict, none as an empty one; UsageError for what is neither."""
+    if form is None or isinstance(form, Mapping):
+        return dict(form or {})
+    raise UsageError(
+        f"{what} are of type {type(form).__name__}; write them as text, {example!r}, or as a mapping"
+    )
 
 
 def pairs_of(text: str, *, what: str = "", example: str) -> dict[str, str]:

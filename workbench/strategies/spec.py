@@ -33,6 +33,7 @@ from workbench.errors import UsageError
 MAX_COMBINATIONS = 50_000_000
 SEED_WEIGHT = 1e-6
 LEVELS = ("stop", "take_profit", "trail")
+_KINDS = {"int": "whole number", "float": "number"}
 
 Number = int | float
 Axis = Number | Iterable[Number]
@@ -55,13 +56,13 @@ class Parameter:
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise UsageError(f"{self.name}={value!r} is not a number; {self._rule()}")
         if not np.isfinite(value) or (self.kind == "int" and value != int(value)):
-            raise UsageError(f"{self.name}={value} is not a {self.kind}; {self._rule()}")
+            raise UsageError(f"{self.name}={value} is not a {_KINDS[self.kind]}; {self._rule()}")
         if not self.low <= value <= self.high:
             raise UsageError(f"{self.name}={value} is out of range; {self._rule()}")
         return int(value) if self.kind == "int" else float(value)
 
     def _rule(self) -> str:
-        return f"it takes {self.kind} values from {self.low:g} to {self.high:g} ({self.doc})"
+        return f"it takes {_KINDS[self.kind]}s from {self.low:g} to {self.high:g} ({self.doc})"
 
 
 @dataclass(frozen=True)
