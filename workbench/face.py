@@ -19,6 +19,7 @@ from workbench.backtest.setting import (
     DEFAULT_CASH,
     DEFAULT_FEE_BPS,
     DEFAULT_SLIPPAGE_BPS,
+    KILL_LIMIT,
     Costs,
     Filters,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from workbench.report.charts import Chart
     from workbench.report.tearsheet import Tearsheet
+    from workbench.verdicts import Verdict
 
 __all__ = ["Run", "Study", "backtest", "candles_of", "load", "study", "sweep"]
 
@@ -53,6 +55,14 @@ class Run(BacktestResult):
         from workbench.report.tearsheet import tearsheet
 
         return tearsheet(self)
+
+    def verdict(
+        self, *, kill_limit: float = KILL_LIMIT, seed: int = 0, progress: bool = True
+    ) -> Verdict:
+        """Judge it among all trials of its strategy in the ledger; what only rivals can tell stays open."""
+        from workbench.verdicts import of_run
+
+        return of_run(self, kill_limit=kill_limit, seed=seed, progress=progress)
 
     def _repr_html_(self) -> str:
         return self.tearsheet()._repr_html_()
@@ -79,6 +89,31 @@ class Sweep(SweepResult):
             value=metric,
             title=self.title.partition(": ")[0],
             source=self.candles.source,
+        )
+
+    def verdict(
+        self,
+        *,
+        metric: str = "sharpe",
+        kill_limit: float = KILL_LIMIT,
+        seed: int = 0,
+        progress: bool = True,
+        **choose: object,
+    ) -> Verdict:
+        """Judge its best row by `metric`, or the one with these parameters (fast=12, slow=26), by all gates.
+
+        `kill_limit` is the drawdown that would stop an instance, where no guard has one. Raises UsageError
+        where no such row is there.
+        """
+        from workbench.verdicts import of_sweep
+
+        return of_sweep(
+            self,
+            choose=choose,
+            metric=metric,
+            kill_limit=kill_limit,
+            seed=seed,
+            progress=progress,
         )
 
     def _repr_html_(self) -> str:

@@ -23,6 +23,7 @@ Filters = Literal["none", "exchange"]
 DEFAULT_FEE_BPS = 10.0
 DEFAULT_SLIPPAGE_BPS = 1.0
 DEFAULT_CASH = 10_000.0
+KILL_LIMIT = 0.30  # the drawdown at which an instance is stopped, where no guard has one
 ROUNDED = 1e-9  # relative: what engines may differ by in one and the same equity
 
 

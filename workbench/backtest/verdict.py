@@ -25,7 +25,7 @@ from workbench.backtest.exits import parted
 from workbench.backtest.progress import Bar, progress_bar
 from workbench.backtest.replayed import MOST_ROWS, Rows, daily_returns, rows_of
 from workbench.backtest.results import BacktestResult, SweepResult, demand_metric
-from workbench.backtest.setting import plain, window_days
+from workbench.backtest.setting import KILL_LIMIT, plain, window_days
 from workbench.backtest.stress import DELAYS, Chosen, at_costs, break_even, delayed
 from workbench.backtest.verdict_evidence import Case, Rivals
 from workbench.backtest.verdict_result import Gate, VerdictResult
@@ -33,7 +33,6 @@ from workbench.errors import UsageError
 from workbench.execution.exits import said
 
 METRIC: Final = "sharpe"
-KILL_LIMIT: Final = 0.30  # a drawdown at which an instance would be stopped
 STEPS: Final = 7
 ALONE: Final = "one backtest has no rivals: sweep around it, and ask the sweep"
 

@@ -180,14 +180,17 @@ def best_trades_gate(share: float) -> Gate:
     if math.isnan(share):
         return Gate("best five trades", "no profit", asked, Outcome.MISSED)
     passed = share <= MOST_BEST_TRADES
-    return Gate("best five trades", f"{share:.0%} of profit", asked, _wish(passed), share)
+    found = f"{share:.0%} of profit" if share <= 1.0 else "more than all profit"
+    return Gate("best five trades", found, asked, _wish(passed), share)
 
 
 def holding_gate(own: dict[str, float | None], held: dict[str, float | None]) -> Gate:
     """Judge Sharpe and Calmar beside holding's, over the same dates at the same costs."""
     asked = "a higher Sharpe or Calmar"
     pairs = {name: (own[name], held[name]) for name in ("sharpe", "calmar")}
-    told = ", ".join(f"{name} {_said(a)} against {_said(b)}" for name, (a, b) in pairs.items())
+    told = ", ".join(
+        f"{name.capitalize()} {_said(a)} against {_said(b)}" for name, (a, b) in pairs.items()
+    )
     known = [(a, b) for a, b in pairs.values() if a is not None and b is not None]
     if not known:
         return _undecided("beside holding", asked, told)

@@ -16,6 +16,7 @@ COMMANDS = {
     "data": Entry("workbench.cli.data:app", "List and check candles."),
     "backtest": Entry("workbench.cli.backtest:backtest", "Backtest one parameter set."),
     "sweep": Entry("workbench.cli.sweep:sweep", "Run a grid of parameters."),
+    "verdict": Entry("workbench.cli.verdict:verdict", "Ask whether a sweep's best is luck."),
     "study": Entry("workbench.cli.study:study", "Run symbols x intervals x windows x parameters."),
     "walk-forward": Entry(
         "workbench.cli.walk_forward:walk_forward", "Choose on train windows, judge on test windows."
