@@ -172,14 +172,18 @@ class Kernel:
 
 def kernel(spec: Spec) -> Kernel:
     """Return the strategy's kernel, generated on first use and compiled on first call."""
-    key = kernel_key(spec)
+    return _kernel_of(kernel_key(spec), spec.name, _import_name(spec), spec.writes_ladders)
+
+
+@cache
+def _kernel_of(key: str, name: str, module_name: str, ladders: bool) -> Kernel:
     forms = "".join(
         _FORM.format(key=key[:16], form=form, flags=flags) for form, flags in FORMS.items()
     )
-    text = _TEMPLATE.format(name=spec.name, module=_import_name(spec), forms=forms)
+    text = _TEMPLATE.format(name=name, module=module_name, forms=forms)
     module = generated_module(key, text)
     run = {form: getattr(module, f"run_{form}") for form in FORMS}
-    return Kernel(run, module.mark_valid, key, spec.writes_ladders)
+    return Kernel(run, module.mark_valid, key, ladders)
 
 
 def _with_ladders(form: str, ladders: bool) -> str:

@@ -17,7 +17,7 @@ from workbench.backtest.exits import UNITS, joined, parted
 from workbench.backtest.kernels import kernel
 from workbench.backtest.results import SweepResult
 from workbench.backtest.scratch import EQUITY
-from workbench.backtest.setting import Costs, sample_ends, trading_rules
+from workbench.backtest.setting import Costs, trading_rules
 from workbench.backtest.slices import run_in_slices
 from workbench.backtest.sweep import run_of, warm_starts
 from workbench.execution.exits import LEVELS, no_exits
@@ -105,7 +105,7 @@ def daily_returns(
     own, exits = parted(records, spec.params_dtype)
     warm = warm_starts(candles, spec, own)
     run = run_of(candles, own, warm=warm, exits=exits, costs=costs, rules=rules)
-    ends = sample_ends(candles)[candles.first :].astype(np.bool_)
+    ends = candles.sample_ends[candles.first :].astype(np.bool_)
     found = np.empty((len(records), int(ends.sum()) + 1))
     found[:, 0] = costs.cash
     compiled = kernel(spec)
@@ -122,7 +122,7 @@ def daily_returns(
 
 def returns_of_curve(candles: Candles, cash: float, equity: Floats) -> Floats:
     """Return the returns of an equity curve (one value a candle), sampled as those of all sets."""
-    ends = sample_ends(candles)[candles.first :].astype(np.bool_)
+    ends = candles.sample_ends[candles.first :].astype(np.bool_)
     levels = np.concatenate([[cash], equity[ends]])
     returns: Floats = levels[1:] / levels[:-1] - 1.0
     return returns

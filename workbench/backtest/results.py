@@ -282,8 +282,9 @@ def parameter_columns(spec: Spec, params: np.ndarray) -> dict[str, np.ndarray | 
 def metrics_of(row: np.ndarray) -> dict[str, float | int | bool | None]:
     """Return one METRICS record as plain numbers, NaN as None."""
     values: dict[str, float | int | bool | None] = {}
+    plain_row = dict(zip(row.dtype.names or (), row.item(), strict=True))
     for name in METRIC_COLUMNS:
-        value = row[name].item()
+        value = plain_row[name]
         if name in _FLAGS:
             values[name] = bool(value)
         elif isinstance(value, float) and not np.isfinite(value):

@@ -14,7 +14,7 @@ import numpy as np
 from workbench.analysis import metrics
 from workbench.backtest.columns import DETAIL_COLUMNS, METRIC_COLUMNS
 from workbench.backtest.kernels import curve_kernel
-from workbench.backtest.setting import sample_ends, samples_a_year, window_days
+from workbench.backtest.setting import samples_a_year, window_days
 from workbench.core.curve import CURVE
 from workbench.market.candles import Candles
 from workbench.market.timeframes import YEAR_MS
@@ -35,7 +35,7 @@ class Span:
     def of(cls, candles: Candles) -> Span:
         """Return the span of a window, one bar a candle."""
         return cls(
-            ends=sample_ends(candles)[candles.first :],
+            ends=candles.sample_ends[candles.first :],
             days=window_days(candles),
             samples_a_year=samples_a_year(candles.timeframe),
             bars_a_year=YEAR_MS / candles.timeframe.mean_ms,

@@ -106,22 +106,6 @@ def demand_window(candles: Candles, at_least: int = 2) -> None:
         )
 
 
-def sample_ends(candles: Candles) -> np.ndarray:
-    """Return, for each record, whether a return sample ends with it: a UTC day, or a longer candle.
-
-    1 where it closes at midnight; 2 where its day had not ended when it closed, and only the candles
-    after it, or the end of them, tell that none followed: no decision at its close may know.
-    """
-    times, length = candles.records["open_time"], candles.timeframe.mean_ms
-    if length >= DAY_MS:
-        return np.ones(len(times), np.int8)
-    days = (times + length - 1) // DAY_MS
-    ends = np.ones(len(times), np.int8)
-    ends[:-1] = days[1:] != days[:-1]
-    ends[(ends == 1) & ((times + length) % DAY_MS != 0)] = 2
-    return ends
-
-
 def samples_a_year(timeframe: Timeframe) -> float:
     """Return how many return samples a year of 365 days holds."""
     return YEAR_MS / max(DAY_MS, timeframe.mean_ms)

@@ -24,7 +24,6 @@ from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import (
     Costs,
     demand_window,
-    sample_ends,
     samples_a_year,
     trading_rules,
     window_days,
@@ -131,7 +130,7 @@ def run_of(
     """Return what a kernel reads and fills for these sets; fills and equities are of one set alone."""
     return Run(
         candles=candles.records,
-        samples=sample_ends(candles),
+        samples=candles.sample_ends,
         warm=warm,
         first=candles.first,
         params=params,

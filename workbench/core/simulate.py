@@ -95,7 +95,7 @@ def make_simulate(decide, STATE, name, *, protected=False, ladders=False):
         """Run one parameter set over `candles[warm:]`, trade from `first` on, and fill `row`.
 
         `samples[t]` is not 0 where a return sample ends with candle t, 2 where none can tell at its
-        close (`backtest.setting.sample_ends`). `exits` is one EXITS record and `overlay` what they
+        close (`Candles.sample_ends`). `exits` is one EXITS record and `overlay` what they
         and the guards read (see `backtest.overlay`). `book` is one record with the fields account,
         order, fill and ladder: scratch space of the caller. `scale` is (samples a year, days of the
         window). `fills` and `equities` are filled where they are not empty; return the number of fills.

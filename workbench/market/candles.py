@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.errors import DataError
-from workbench.market.timeframes import Timeframe
+from workbench.market.timeframes import DAY_MS, Timeframe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -104,6 +104,22 @@ class Candles:
         prices = (self.records[n] for n in ("open", "high", "low", "close", "volume"))
         times = self.records["open_time"]
         return _is_sound(*prices) and bool((times[1:] > times[:-1]).all())
+
+    @cached_property
+    def sample_ends(self) -> np.ndarray:
+        """Return, for each record, whether a return sample ends with it: a UTC day, or a longer candle.
+
+        1 where it closes at midnight; 2 where its day had not ended when it closed, and only the candles
+        after it, or the end of them, tell that none followed: no decision at its close may know.
+        """
+        times, length = self.records["open_time"], self.timeframe.mean_ms
+        ends = np.ones(len(times), np.int8)
+        if length < DAY_MS:
+            days = (times + length - 1) // DAY_MS
+            ends[:-1] = days[1:] != days[:-1]
+            found = np.flatnonzero(ends)
+            ends[found[(times[found] + length) % DAY_MS != 0]] = 2
+        return ends
 
     def used_sha256(self, begin: int) -> str:
         """Return the hash of the records from `begin` on, with the finer ones where there are any.
