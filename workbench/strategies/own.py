@@ -41,8 +41,10 @@ def register_file(path: Path, *, taken: tuple[str, ...] = ()) -> Spec:
     """Register a file under its own name; UsageError where it cannot be read or is no strategy."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"strategy file {path} cannot be read: {error}") from None
+    except OSError as error:
+        raise UsageError(f"strategy file {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"strategy file {path} cannot be read: it is no text in UTF-8") from None
     return register(path.stem, text, taken=taken)
 
 
