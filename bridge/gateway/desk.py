@@ -65,10 +65,12 @@ class OrderDesk:
         self._clock = clock
         self._backend_timeout_ms = backend_timeout_ms
         self._doubtful: dict[str, str] = {}  # client order id -> symbol
+        self._on_its_way: dict[str, float] = {}  # symbol -> until when a lost copy may yet arrive
 
     def in_doubt(self, symbol: str) -> bool:
         """Tell whether the fate of an order on that symbol is unknown."""
-        return symbol in self._doubtful.values()
+        late = self._on_its_way.get(symbol, 0.0) > self._clock.elapsed()
+        return late or symbol in self._doubtful.values()
 
     async def carry_out(
         self, book: Book, ticket: Ticket, *, attempts: int = MOST_ATTEMPTS
@@ -86,14 +88,23 @@ class OrderDesk:
     ) -> Ticket:
         """Send a sale of all an account's free base until there is an answer; return it settled.
 
-        A copy follows only where `may_repeat` says that the base is there still (see `insistence`).
+        A copy follows only where `may_repeat` says that the base is there still (see `insistence`). One
+        that was lost on its way could still sell what is bought next: so long no entry is made.
         """
         crash("after_journal")
+        copies = 0
+
+        async def copy() -> tuple[OrderReport, ...]:
+            nonlocal copies
+            copies += 1
+            if copies > 1:
+                inquiry = Inquiry.begin(self._clock.elapsed(), self._backend_timeout_ms)
+                self._on_its_way[ticket.symbol] = inquiry.since + inquiry.horizon_seconds
+            return await self._call([ticket])
+
         self._doubtful[ticket.client_order_id] = ticket.symbol
         try:
-            answer = await answer_of(
-                lambda: self._call([ticket]), lambda: self._look(ticket), may_repeat, self._clock
-            )
+            answer = await answer_of(copy, lambda: self._look(ticket), may_repeat, self._clock)
         finally:
             self._doubtful.pop(ticket.client_order_id, None)
         if answer is None:

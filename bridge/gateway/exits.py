@@ -7,8 +7,7 @@ fill and every decision `protect` compares what should stand with what does:
     nothing or another     cancel, read what it traded, place anew
 
 A stop that is refused because the price has passed it sells at market at once; so does one that nobody
-can place, or whose fate is unknown for long, where all of the account's base is this position's: a stop
-that did land has then locked it, and the sale is refused. A sale cancels the exits first and sells what
+can place, or whose fate is unknown for long (`unknown_fates`). A sale cancels the exits first and sells what
 they have left. Beside a ladder they hold what its sales leave them (`parting`), and a sale takes it back first.
 """
 
@@ -21,14 +20,14 @@ from typing import Any
 
 from bridge.clock import Clock
 from bridge.crash_points import crash
-from bridge.exchanges.base import Exchange, OrderKind, Refused, Side, Unanswered
+from bridge.exchanges.base import Exchange, OrderKind, Side
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import OrderDesk
-from bridge.gateway.insistence import ANSWER_WITHIN
 from bridge.gateway.legs import Leg, stop_leg, tickets_of
 from bridge.gateway.parting import is_too_small
 from bridge.gateway.tickets import ticket_event
+from bridge.gateway.unknown_fates import ASK_AGAIN, SALE_FOR, UNKNOWN_FOR, UnknownFates
 from bridge.journal_rows import (
     EXIT_STOP,
     EXIT_TAKE_PROFIT,
@@ -44,9 +43,6 @@ from workbench.core.account import sell_is_too_small
 from workbench.execution.ledger import LedgerAccount
 from workbench.market.instruments import SCALE
 
-UNKNOWN_FOR = (
-    2.25  # seconds that a stop's fate may be unknown: one lost sale later it is not yet 3 s
-)
 MOST_LOST = 3  # sales in a row that may never arrive before the exits are placed again
 SLIPS_THROUGH = 2.0  # seconds that a triggered stop-limit may stay unfilled
 TRY_AGAIN = (
@@ -64,7 +60,8 @@ class LiveExits:
         self, book: Book, books: Books, desk: OrderDesk, exchange: Exchange, clock: Clock
     ) -> None:
         self._book, self._books, self._desk = book, books, desk
-        self._exchange, self._clock = exchange, clock
+        self._clock = clock
+        self.fates = UnknownFates(book, books, exchange, clock)
         self._refused_gain: Leg | None = None  # the stop stands without it
         self._failures = self._lost_sales = 0
         self._passed_at: float | None = None  # since when the price is below a stop-limit
@@ -85,6 +82,7 @@ class LiveExits:
             if self._stands(wanted):
                 self._tell_protected()
                 return
+            self.fates.is_bare()
             await self.clear()
             wanted = self._wanted()  # a cancel may have found a fill
             if not wanted:
@@ -110,34 +108,46 @@ class LiveExits:
             for book in self._books.by_name.values()
             if book.instrument.base == one.base
         )
-        if abs(await self._base_at_exchange() - owned_e8) < one.step_e8:
+        held = await self.fates.base()
+        if held and abs(held.free_e8 + held.locked_e8 - owned_e8) < one.step_e8:
             await self.protect()
         elif self._wanted() and not self._book.exits:
             self.tell_unprotected("the fate of an order is unknown")
 
-    async def carry_out(self, ticket: Ticket) -> Ticket:
-        """Carry out a market order; a sale of unknown fate does not leave its position bare for long.
+    async def carry_out(self, ticket: Ticket) -> Ticket | None:
+        """Carry out a market order and return it, None where it was lost and another sale took its place.
 
-        A stop that stands again meanwhile has locked the base, so that the sale cannot come late as well.
-        One that never arrived is sold anew, that stop taken back before.
+        A sale of unknown fate does not leave its position bare for long.
+
+        One of all that is held is insisted on. A stop that stands again meanwhile has locked the base, so
+        that the sale cannot come late as well. One that never arrived is sold anew, that stop taken back before.
         """
         if ticket.side is Side.BUY or not self._wanted():
             return await self._desk.carry_out(self._book, ticket)
-        selling = asyncio.ensure_future(self._desk.carry_out(self._book, ticket, attempts=1))
-        if not await self._is_known_soon(selling):
+        self.fates.is_bare()
+        if ticket.quantity_e8 < self._lots_e8:
+            work = self._desk.carry_out(self._book, ticket, attempts=1)
+        else:
+            work = self._desk.insist(self._book, ticket, self.fates.is_alone)
+        selling = asyncio.ensure_future(work)
+        if not await self.fates.are_known_in_time(selling, SALE_FOR):
             self.tell_unprotected("the fate of its sale is unknown")
             await self.protect_before_search()
         done = await selling
         if ticket.reason == EXIT_STOP and self._stands(self._wanted()):
             return done  # the stop that it stood in for stands
-        if done.status is TicketStatus.VOID and self._lost_sales < MOST_LOST:
+        locked = done.status is TicketStatus.REFUSED and bool(self._book.exits)
+        if (locked or done.status is TicketStatus.VOID) and self._lost_sales < MOST_LOST:
             self._lost_sales += 1
             await self.sell(ticket.reason, most_e8=ticket.quantity_e8)
+            return None
         self._lost_sales = 0
         return done
 
     async def clear(self) -> None:
         """Take all exits back, and book what they traded meanwhile."""
+        if self._book.exits:
+            self.fates.is_bare()
         for ticket in self._book.exits:
             await self._desk.withdraw(self._book, ticket)
 
@@ -234,42 +244,30 @@ class LiveExits:
         after = replace(row, seq=row.seq + len(tickets))
         self._commit([after, *tickets, *(ticket_event(ticket) for ticket in tickets)])
         placing = asyncio.ensure_future(self._desk.rest(self._book, tickets, attempts=1))
-        if not await self._is_known_soon(placing):
-            await self._sell_while_unknown()
+        if any(leg.stop_e8 for leg in wanted):
+            await self.sell_if_unknown(placing)
         return await placing
 
-    async def _is_known_soon(self, work: asyncio.Future[Any]) -> bool:
-        waiting = asyncio.ensure_future(self._clock.sleep(UNKNOWN_FOR))
-        try:
-            await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            return work.done()
-        except asyncio.CancelledError:
-            work.cancel()
-            raise
-        finally:
-            waiting.cancel()
+    async def sell_if_unknown(self, placing: asyncio.Future[Any]) -> None:
+        """Sell the base that a stop of unknown fate has not locked, when the position may be bare no longer.
 
-    async def _sell_while_unknown(self) -> None:
-        """Sell the base that a stop of unknown fate has not locked, where it can only be this position's."""
+        Beside a ladder that may be base of others of its sales too: what is free has no stop either.
+        """
+        self.fates.is_bare()
+        if await self.fates.are_known_in_time(placing, UNKNOWN_FOR):
+            return
         self.tell_unprotected("the fate of its stop is unknown")
-        if await self._is_alone():
-            await self._sell_what_is_free(EXIT_STOP, insist=True)
+        while self.is_open and not placing.done():
+            free_e8 = await self.fates.free_e8()
+            if free_e8 and not self._is_too_small(free_e8):
+                await self._sell_now(EXIT_STOP, free_e8, insist=True)
+            await self.fates.is_done_within(placing, ASK_AGAIN)
 
-    async def _is_alone(self) -> bool:
-        """Tell whether the account holds this position and no other base that a second sale could take."""
-        foreign_e8 = await self._base_at_exchange() - self._account.base_e8
-        return abs(foreign_e8) < self._book.instrument.step_e8
-
-    async def _base_at_exchange(self) -> int:
-        """Return what the account holds of the base, free and locked; -1e18 where nobody answers in time."""
-        for _ in range(2):
-            try:
-                async with asyncio.timeout(ANSWER_WITHIN):
-                    held = (await self._exchange.balances()).get(self._book.instrument.base)
-                return held.free_e8 + held.locked_e8 if held else 0
-            except (Unanswered, Refused, TimeoutError):
-                continue
-        return -(10**18)
+    async def cover_while_unknown(self, buying: asyncio.Future[Any]) -> None:
+        """Keep all that no sale has locked under a stop, while the fate of a ladder's buy is unknown."""
+        while not await self.fates.is_done_within(buying, ASK_AGAIN):
+            self.spoken_e8 = None
+            await self.protect()
 
     async def _take_refusals(self, wanted: Sequence[Leg], sent: Sequence[Ticket]) -> bool:
         """Deal with exits that do not stand; return whether to look again."""
@@ -301,10 +299,8 @@ class LiveExits:
         await self.sell(EXIT_STOP)
         return not self._book.unprotected
 
-    async def _sell_what_is_free(
-        self, reason: str, most_e8: int | None = None, *, insist: bool = False
-    ) -> None:
-        row, quantity_e8 = self._book.row, self._lots_e8
+    async def _sell_what_is_free(self, reason: str, most_e8: int | None = None) -> None:
+        quantity_e8 = self._lots_e8
         if most_e8 is not None:
             quantity_e8 = min(quantity_e8, most_e8)
         if not self.is_open or not quantity_e8:
@@ -312,14 +308,18 @@ class LiveExits:
         if self._is_too_small(quantity_e8):
             self.give_up()
             return
-        after = replace(row, seq=row.seq + 1)
+        await self._sell_now(reason, quantity_e8)
+
+    async def _sell_now(self, reason: str, quantity_e8: int, *, insist: bool = False) -> None:
+        after = replace(self._book.row, seq=self._book.row.seq + 1)
         ticket = core.sale(after, quantity_e8, reason)
         self._commit([after, ticket, ticket_event(ticket)])
+        done: Ticket | None
         if insist:
-            done = await self._desk.insist(self._book, ticket, self._is_alone)
+            done = await self._desk.insist(self._book, ticket, self.fates.is_alone)
         else:
             done = await self.carry_out(ticket)
-        if done.status in (TicketStatus.REFUSED, TicketStatus.VOID) and self._wanted():
+        if done and done.status in (TicketStatus.REFUSED, TicketStatus.VOID) and self._wanted():
             self.tell_unprotected(f"the sale at market failed: {done.note}")
 
     def give_up(self) -> None:
@@ -339,6 +339,10 @@ class LiveExits:
         self._book.unprotected = why
 
     def _tell_protected(self) -> None:
+        if (
+            self.spoken_e8 is None
+        ):  # else sales that shall lock the rest of the base are not sent yet
+            self.fates.is_covered()
         if self._book.unprotected:
             self._book.unprotected = ""
             said = "protected again" if self.is_open else "flat: nothing is left to protect"

@@ -33,10 +33,10 @@ async def answer_of(
     copies: list[asyncio.Future[Reports]] = []
     try:
         for _ in range(MOST_COPIES):
-            found = await _soon(look) if copies else False
+            found, repeats = await _known(look, may_repeat) if copies else (False, True)
             if found:
                 return ()
-            if found is False and (not copies or await may_repeat()):
+            if found is False and repeats:
                 copies.append(asyncio.ensure_future(send()))
             answered = await _first_answered(copies, clock)
             if answered is not None:
@@ -46,6 +46,14 @@ async def answer_of(
     finally:
         for one in copies:
             one.cancel()
+
+
+async def _known(
+    look: Callable[[], Awaitable[bool | None]], may_repeat: Callable[[], Awaitable[bool]]
+) -> tuple[bool | None, bool]:
+    """Ask both at once: each question takes from the time that the position may be bare."""
+    found, repeats = await asyncio.gather(_soon(look), may_repeat())
+    return found, repeats
 
 
 async def _soon(look: Callable[[], Awaitable[bool | None]]) -> bool | None:

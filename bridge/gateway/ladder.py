@@ -23,15 +23,18 @@ traded, the whole ladder is taken back; which trades of exits were answered so i
 
 from __future__ import annotations
 
+import asyncio
 import zlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 from bridge.clock import Clock
 from bridge.crash_points import crash
 from bridge.exchanges.base import OrderKind, Side
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
-from bridge.gateway.desk import OrderDesk
+from bridge.gateway.desk import MOST_ATTEMPTS, OrderDesk
 from bridge.gateway.ladder_news import News, news_of
 from bridge.gateway.legs import Leg, stop_leg, tickets_of
 from bridge.gateway.parting import Levels, Parting, Place, part
@@ -53,6 +56,7 @@ from workbench.execution.ladder import RestingLadder, RungOrder
 from workbench.market.instruments import SCALE
 
 REASON = "rung"
+Watcher = Callable[[asyncio.Future[Any], Side], Awaitable[None]]
 ANSWERED_BYTES = 16
 NEAR = 0.01  # a market order may meet our own orders within this share of the last price
 
@@ -65,6 +69,9 @@ class LiveLadder:
         self._ladder = RestingLadder(books.ledger.record(book.row.name), book.instrument)
         self._again: set[int] = set()  # seqs of orders to be sent anew once they are gone
         self._kept_back: set[int] = set()  # rungs whose sale was refused beside its stop just now
+        self.while_unknown: Watcher = (
+            _just_wait  # what is done while nobody knows whether an order stands
+        )
         self._answered_e8 = 0  # what exits had traded when the ladder was last taken back for it
 
     @property
@@ -409,7 +416,11 @@ class LiveLadder:
         """Send a rung's order, the last of the tickets, and return what became of it; None for no ticket."""
         if not tickets:
             return None
-        after = (await self._desk.rest(self._book, tickets))[-1]
+        attempts = 1 if self._levels.any else MOST_ATTEMPTS  # it is asked anew what shall stand
+        work = self._desk.rest(self._book, tickets, attempts=attempts)
+        sending = asyncio.ensure_future(work)
+        await self.while_unknown(sending, tickets[-1].side)
+        after = (await sending)[-1]
         if after.status is TicketStatus.VOID:
             self._again.add(after.seq)
         return after
@@ -422,6 +433,10 @@ class LiveLadder:
         """Journal the ladder as it is now, in one transaction with what it calls for."""
         after = self._saved(row)
         self._books.commit(self._book, core.Step(after, (after, *more)), self._clock.wall_ms())
+
+
+async def _just_wait(sending: asyncio.Future[Any], side: Side) -> None:
+    """Let the sender wait for it, since nothing has a stop."""
 
 
 def no_ladder() -> bytes:

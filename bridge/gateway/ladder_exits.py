@@ -5,13 +5,19 @@
     the base is parted     sales that may not stand are taken back, then the rest's own exits are
                            placed, then the sales that shall stand, with a stop each (`parting`)
 
-and again, until nothing moves. All that is held has a stop at the exchange then. What a buy of a rung
+and again, until nothing moves. All that is held has a stop at the exchange then. While the fate of a
+sale's stop is unknown for long, what the exchange has not locked is sold, whichever rung bought it: it is
+bare as well. While that of a buy is, the rest's own stop covers what other buys bring. What a buy of a rung
 brings while the gateway is down has none: how much that may be is told once, and shown at any time.
 """
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from bridge.clock import Clock
+from bridge.exchanges.base import Side
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.exits import LiveExits
@@ -33,6 +39,7 @@ class LadderExits:
         self._ladder, self._exits = ladder, exits
         self._told = False
         exits.take_ladder_back = ladder.take_back
+        ladder.while_unknown = self._while_unknown
 
     async def hear(self) -> None:
         """Answer what was heard, and protect what is held."""
@@ -42,6 +49,7 @@ class LadderExits:
     async def protect(self) -> None:
         """Go through all of it until nothing moves."""
         self._ladder.forgive()
+        self._exits.fates.is_bare()
         try:
             for _ in range(MOST_ROUNDS):
                 if not await self._go_on():
@@ -49,6 +57,7 @@ class LadderExits:
                     return
         finally:
             self._exits.spoken_e8 = None
+            self._exits.fates.is_covered()
         self._exits.tell_unprotected("its sales and their stops do not reach the exchange")
 
     async def _go_on(self) -> bool:
@@ -79,6 +88,15 @@ class LadderExits:
         if reached and self._exits.is_open and self._is_crumb(stop_e8 or gain_e8):
             await self._ladder.take_back()
             self._exits.give_up()
+
+    async def _while_unknown(self, sending: asyncio.Future[Any], side: Side) -> None:
+        """Let nothing be bare for long while it is not known whether an order of the ladder stands."""
+        if not self._book.protection.has_stop:
+            return
+        if side is Side.SELL:
+            await self._exits.sell_if_unknown(sending)
+        else:
+            await self._exits.cover_while_unknown(sending)
 
     def _is_crumb(self, level_e8: int) -> bool:
         base_e8 = self._books.ledger.account(self._book.row.name).base_e8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,14 +30,17 @@ from bridge.journal_rows import InstanceRow, InstanceState, Ticket, TicketStatus
 from workbench.market.instruments import SCALE, Instrument
 
 PRICE_E8 = 100 * SCALE
+SETTLED = 12  # turns of the loop, in which whoever can do something does it
 ONE = Instrument("BTCUSDT", "BTC", "USDT", 10**6, 10**3, 10**3, 10**17, 10**6, 10**17, 5 * SCALE, 0)
 
 
 class JumpingClock:
-    """Sleeping is free: time moves on at once."""
+    """Sleeping is free: time moves on to whoever wakes first, once nobody else has anything to do."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
+        self._alarms: list[float] = []
+        self._changes = 0
 
     def wall_ms(self) -> int:
         """Return simulated wall time."""
@@ -47,8 +51,20 @@ class JumpingClock:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Jump."""
-        self.now += seconds
+        """Jump, when it is this sleeper's turn."""
+        due = self.now + seconds
+        self._alarms.append(due)
+        self._changes += 1
+        try:
+            seen = -1
+            while seen != self._changes or due > min(self._alarms):
+                seen = self._changes
+                for _ in range(SETTLED):
+                    await asyncio.sleep(0)
+        finally:
+            self._alarms.remove(due)
+            self._changes += 1
+        self.now = max(self.now, due)
 
 
 @dataclass
@@ -216,7 +232,19 @@ class MemoryExchange:
             for one in told
             for trade in one.trades
         )
-        return {"USDT": Balance(10**15, 0), "BTC": Balance(base_e8, 0)}
+        locked_e8 = min(base_e8, self.locked_e8())
+        return {"USDT": Balance(10**15, 0), "BTC": Balance(base_e8 - locked_e8, locked_e8)}
+
+    def locked_e8(self) -> int:
+        """Return what standing sales have locked; an OCO locks its base once."""
+        left = {
+            name: self.resting[name].quantity_e8 - one.executed_e8
+            for name, one in self.reports.items()
+            if not one.final and one.side is Side.SELL
+        }
+        seconds = {self.partner[name] for name in left if self.partner.get(name, "") in left}
+        both = sum(left[name] for name in left if name in seconds) // 2
+        return both + sum(left[name] for name in left if name not in seconds)
 
     async def is_synthetic(self) -> bool:
         """Say that it is made up."""

@@ -39,20 +39,8 @@ STOPS = (OrderKind.STOP_LOSS, OrderKind.STOP_LOSS_LIMIT)
 class StrictExchange(MemoryExchange):
     """Refuses to sell what is not there or locked already; an OCO locks its base once."""
 
-    def locked_e8(self) -> int:
-        """Return what standing sales have locked."""
-        left = {
-            name: self.resting[name].quantity_e8 - one.executed_e8
-            for name, one in self.reports.items()
-            if not one.final and one.side is Side.SELL
-        }
-        seconds = {self.partner[name] for name in left if self.partner.get(name, "") in left}
-        both = sum(left[name] for name in left if name in seconds) // 2
-        return both + sum(left[name] for name in left if name not in seconds)
-
     async def _demand(self, quantity_e8: int) -> None:
-        base_e8 = (await self.balances())["BTC"].free_e8
-        if quantity_e8 > base_e8 - self.locked_e8():
+        if quantity_e8 > (await self.balances())["BTC"].free_e8:
             raise Refused(-2010, "Account has insufficient balance for requested action.")
 
     async def send_resting_order(self, order: RestingOrder) -> OrderReport:
