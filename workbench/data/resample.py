@@ -47,12 +47,12 @@ def _of_one_symbol(
     frame: pl.DataFrame, fine: Timeframe, coarse: Timeframe, keep_open: bool
 ) -> pl.DataFrame:
     times = frame["open_time"].to_physical().to_numpy()
-    ordered = frame
-    if not _is_regular(times, fine):
+    ordered, regular = frame, _is_regular(times, fine)
+    if not regular:
         refuse_misaligned(frame, fine)
         ordered = frame if frame["open_time"].is_sorted() else frame.sort("open_time")
         times = ordered["open_time"].to_physical().to_numpy()
-    opens, starts = _first_of_each(times, coarse)
+    opens, starts = _first_of_each(times, coarse, step=fine.fixed_ms if regular else None)
     if not keep_open and coarse.next(int(opens[-1])) > fine.next(int(times[-1])):
         opens, starts, ordered = opens[:-1], starts[:-1], ordered.head(int(starts[-1]))
     return pl.DataFrame([_folded(column, opens, starts) for column in ordered.iter_columns()])
@@ -69,19 +69,26 @@ def _is_regular(times: np.ndarray, timeframe: Timeframe) -> bool:
     return all((block[1:] - block[:-1] == step).all() for block in blocks)
 
 
-def _first_of_each(times: np.ndarray, coarse: Timeframe) -> tuple[np.ndarray, np.ndarray]:
-    """Return the opening time of each coarse candle and the row of its first fine one."""
+def _first_of_each(
+    times: np.ndarray, coarse: Timeframe, *, step: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the opening time of each coarse candle and the row of its first fine one.
+
+    `step` is the distance of all times, where there is one: then rows can be counted, not searched.
+    """
     first, last = coarse.floor(int(times[0])), coarse.floor(int(times[-1]))
-    step = coarse.fixed_ms
-    if step is None:
+    length = coarse.fixed_ms
+    if length is None:
         edges = [first]
         while edges[-1] < last:
             edges.append(coarse.next(edges[-1]))
         opens = np.array(edges, np.int64)
-    elif (last - first) // step <= len(times):
-        opens = np.arange(first, last + 1, step)
+    elif (last - first) // length <= len(times):
+        opens = np.arange(first, last + 1, length)
     else:  # more candles are missing than there are
-        opens = np.unique((times - first) // step) * step + first
+        opens = np.unique((times - first) // length) * length + first
+    if step is not None:
+        return opens, np.maximum(opens - times[0], 0) // step
     starts = np.searchsorted(times, opens)
     filled = np.diff(starts, append=len(times)) > 0
     return opens[filled], starts[filled]
