@@ -140,13 +140,10 @@ def test_cost_averaging_buys_for_the_same_amount_by_hand() -> None:
     ("name", "params", "first", "stable"),
     [
         ("sma_cross", {"fast": 5, "slow": 30}, 30, 31),
-        ("ema_cross", {"fast": 12, "slow": 60}, 60, 415),
-        (
-            "rsi",
-            {"period": 14},
-            15,
-            188,
-        ),  # ln 1e-6 / ln(13/14) = 186.4, and one for the first change
+        ("ema_cross", {"fast": 12, "slow": 60}, 60, 475),  # 415 after a seed of 60
+        ("rsi", {"period": 14}, 15, 201),  # ln 1e-6 / ln(13/14) = 186.4 after a seed of 14
+        ("macd", {"fast": 30, "slow": 60, "signal": 15}, 74, 519),  # 415 and 104
+        ("macd", {"fast": 30, "slow": 60, "signal": 2}, 61, 475),  # 415 after a seed of 60
         ("bollinger", {"period": 20}, 20, 20),
         ("donchian", {"entry": 20, "exit": 55}, 56, 55),
         ("hold", {}, 1, 0),

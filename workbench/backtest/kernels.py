@@ -172,7 +172,7 @@ class Kernel:
 
 def kernel(spec: Spec) -> Kernel:
     """Return the strategy's kernel, generated on first use and compiled on first call."""
-    return _kernel_of(kernel_key(spec), spec.name, _import_name(spec), spec.writes_ladders)
+    return _kernel_of(kernel_key(spec), spec.name, import_name(spec), spec.writes_ladders)
 
 
 @cache
@@ -249,7 +249,8 @@ def _host() -> str:
     return str(llvmlite.binding.get_host_cpu_name())
 
 
-def _import_name(spec: Spec) -> str:
+def import_name(spec: Spec) -> str:
+    """Return the name of the module that a generated one imports the strategy's functions from."""
     name = getattr(spec.decide, "py_func", spec.decide).__module__
     if name not in sys.modules:
         raise ValueError(f"{spec.name}: its decide function belongs to no module")

@@ -61,7 +61,7 @@ def first_value(params):
 
 
 def stable(params):
-    return ema_stable(params["slow"])
+    return params["slow"] + ema_stable(params["slow"])  # the seed is whole after `slow` candles
 
 
 SPEC = Spec(

@@ -71,7 +71,8 @@ def first_value(params):
 
 
 def stable(params):
-    return ema_stable(params["slow"]) + ema_stable(params["signal"])
+    slow = ema_stable(params["slow"])  # counted from a seed that is whole after `slow` candles
+    return np.maximum(slow + ema_stable(params["signal"]), slow + params["slow"])
 
 
 SPEC = Spec(

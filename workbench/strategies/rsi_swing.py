@@ -69,7 +69,7 @@ def first_value(params):
 
 
 def stable(params):
-    return wilder_stable(params["period"]) + 1
+    return params["period"] + wilder_stable(params["period"])  # the seed is whole after `period`
 
 
 SPEC = Spec(

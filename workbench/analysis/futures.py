@@ -1,0 +1,95 @@
+"""Other futures, and other pasts: what a candle series could have been, for those who must not know it.
+
+A poisoned future replaces everything after a bar, `aux` and volume included: ten times as high, a wild
+random walk after a gap, or nothing (NaN). A prices-only double of a whole series keeps its times and gaps
+and has prices of its own, with the volatility of the real ones and nothing else from them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+
+PRICES = ("open", "high", "low", "close")
+WILD = 0.05  # deviation of a poisoned walk's log steps
+DAY_MS = 86_400_000
+WEEKS_52_MS = 52 * 7 * DAY_MS
+
+
+class Poison(StrEnum):
+    """What is put in place of the future."""
+
+    TENFOLD = "tenfold"
+    WALK = "random walk"
+    MISSING = "missing"
+
+
+def poison(
+    records: np.ndarray, begin: int, end: int, kind: Poison, rng: np.random.Generator
+) -> None:
+    """Replace the candles from `begin` to `end` (not included), in place."""
+    part = records[begin:end]
+    if not len(part):
+        return
+    if kind is Poison.TENFOLD:
+        for name in (*PRICES, "volume", "aux"):
+            part[name] *= 10.0
+    elif kind is Poison.MISSING:
+        for name in (*PRICES, "volume", "aux"):
+            part[name] = np.nan
+    else:
+        before = float(records["close"][begin - 1]) if begin else float(part["open"][0])
+        _walk(part, before, WILD, rng)
+        part["open_time"] += DAY_MS
+        part["missing_before"] += 1
+        part["aux"] = rng.normal(0.0, 1.0, part["aux"].shape)
+
+
+def priceless_double(records: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return candles at the same times whose prices and volumes are drawn; `aux` stays as it is."""
+    double = records.copy()
+    _walk(double, float(records["open"][0]), volatility(records["close"]), rng)
+    return double
+
+
+def volatility(closes: np.ndarray) -> float:
+    """Return the deviation of a series' log steps."""
+    return float(np.std(np.diff(np.log(closes)))) if len(closes) > 2 else 0.01
+
+
+def moved_in_time(records: np.ndarray, by_ms: int = WEEKS_52_MS) -> np.ndarray:
+    """Return the candles at other dates; 52 weeks keep the hour and the day of the week."""
+    moved = records.copy()
+    moved["open_time"] += by_ms
+    return moved
+
+
+def scaled(records: np.ndarray, factor: float) -> np.ndarray:
+    """Return the candles in another unit of price; a power of two changes no rounding."""
+    other = records.copy()
+    for name in PRICES:
+        other[name] *= factor
+    return other
+
+
+def next_returns(records: np.ndarray) -> np.ndarray:
+    """Return what an order at each close earns from the next open to the one after it; NaN for the last two."""
+    opens = records["open"]
+    found = np.full(len(records), np.nan)
+    found[:-2] = opens[2:] / opens[1:-1] - 1.0
+    return found
+
+
+def _walk(part: np.ndarray, before: float, deviation: float, rng: np.random.Generator) -> None:
+    """Write a random walk whose price is a martingale into records, in place."""
+    steps = rng.normal(-(deviation**2) / 2.0, deviation, len(part))
+    with np.errstate(over="ignore", under="ignore"):
+        closes = before * np.exp(np.clip(np.cumsum(steps), -200.0, 200.0))
+    part["close"] = closes
+    part["open"][0], part["open"][1:] = before, closes[:-1]
+    reach = np.abs(rng.normal(0.0, deviation / 2.0, (2, len(part))))
+    part["high"] = np.maximum(part["open"], closes) * (1.0 + reach[0])
+    part["low"] = np.minimum(part["open"], closes) / (1.0 + reach[1])
+    usual = float(np.nanmean(part["volume"])) if np.isfinite(part["volume"]).any() else 1.0
+    part["volume"] = (usual or 1.0) * rng.lognormal(0.0, 0.5, len(part))
