@@ -97,6 +97,14 @@ def test_a_users_own_strategy_streams_from_a_cluster(client: Client, tmp_path: P
     assert here.frame["trades"].max() > 100
 
 
+def test_a_walk_forward_on_a_cluster_has_the_bytes_of_the_one_at_home(client: Client) -> None:
+    asked = {"train": 800, "test": 300, "choose": "plateau", "progress": False, **AXES}
+    there, here = (wb.walk_forward(WALK, MACD, on=one, **asked) for one in (client, None))
+    for name in ("folds", "equity", "trades"):
+        assert_frame_equal(getattr(there, name), getattr(here, name), check_exact=True)
+    assert {**there.to_dict(), "notes": 0} == {**here.to_dict(), "notes": 0}
+
+
 def test_a_study_on_a_cluster_has_the_bytes_of_the_one_at_home(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,10 @@ from polars.testing import assert_frame_equal
 import workbench as wb
 from tests.candle_builders import candles_of, martingale, to_cents
 from tests.scripted import SCRIPTED, scripted
+from workbench.backtest.choosing import axes_of, choose_row
 from workbench.backtest.folds import span_of
+from workbench.backtest.grids import Grid
+from workbench.backtest.walk_forward_result import moved_by_chance
 from workbench.errors import DataError, UsageError
 from workbench.market.candles import Candles
 from workbench.market.instruments import instrument
@@ -310,6 +313,108 @@ def test_finer_candles_are_cut_at_the_end_of_each_window() -> None:
     assert part.fine is not None
     assert len(part.fine.records) == 600 * 12
     assert len(part.records) == 600
+
+
+OWN = """
+from numba import njit
+
+PARAMS = {"back": (5, 1, 50)}
+STATE = {"closes": (float, 50), "count": int}
+WARM_UP = 50
+
+@njit
+def decide(state, candle, position, params, intent):
+    before = state.closes[(state.count - params.back) % 50]
+    state.closes[state.count % 50] = candle.close
+    state.count += 1
+    if state.count > params.back:
+        intent.target = 1.0 if candle.close > before else 0.0
+"""
+
+
+def test_a_users_own_strategy_walks_on_days_and_decides_from_a_folds_first_candle_on() -> None:
+    own = wb.strategies.register("higher_than_before", OWN)
+    days = martingale(900, 73, interval="1d", sigma=0.03, substeps=10)
+    walk = walked(days, own, train="300d", test="75d", metric="total_return", back=range(2, 40))
+    assert [run.fold.test_begin for run in walk.runs] == list(range(300, 900, 75))
+    closes = days.records["close"]
+    for run in walk.runs:
+        back, begin = run.test.params["back"], run.fold.test_begin
+        wanted = closes[begin] > closes[begin - back]
+        assert run.test.curve["target"][0] == wanted, "decided on candles from before the window"
+        entered = run.test.fill_records["index"][:1].tolist() == [begin + 1]
+        assert entered == wanted
+    assert walk.trials == 8 * 38
+    assert walk.metrics["bars"] == 600
+    # One return a day: the Sharpe ratio is that of the equity at every close.
+    levels = np.concatenate([[10_000.0], walk.equity["equity"].to_numpy()])
+    returns = levels[1:] / levels[:-1] - 1.0
+    wanted = returns.mean() / returns.std(ddof=1) * math.sqrt(365)
+    assert walk.metrics["sharpe"] == pytest.approx(wanted)
+
+
+def test_a_ladder_begins_anew_with_each_fold_and_is_taken_back_at_its_end() -> None:
+    axes = {"unit": 1, "low": (0.85, 0.95), "high": 1.15, "lines": (9, 33), "inventory": 1}
+    walk = walked(WALK, GRID, train=900, test=300, metric="total_return", exits="stop=8%", **axes)
+    for run in walk.runs:
+        begin, end = run.fold.test_begin, run.fold.test_end
+        inside = run.test.fill_records["index"]
+        assert ((inside > begin) & (inside < end)).all(), "no rung rests from fold to fold"
+        assert run.test.fill_records["side"][0] == 1
+        bought = run.test.fill_records["quantity"] - run.test.fill_records["fee"]
+        signed = np.where(
+            run.test.fill_records["side"] > 0, bought, -run.test.fill_records["quantity"]
+        )
+        assert signed.sum() == pytest.approx(0.0, abs=1e-9)
+    first = walk.fills.group_by("fold", maintain_order=True).first()
+    assert first["price"].n_unique() == len(walk), "each hangs on its own first close"
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 12), min_size=2, max_size=40))
+def test_what_chance_would_move_is_the_mean_distance_of_all_pairs(ranks: list[int]) -> None:
+    every = [abs(one - other) for one in ranks for other in ranks]
+    assert moved_by_chance(np.array(ranks)) == pytest.approx(sum(every) / len(every))
+
+
+def test_how_far_the_choice_moves_is_told_as_a_share_of_the_axis() -> None:
+    walk = walked(WALK, train=900, test=300, **AXES)
+    for row in walk.stability.iter_rows(named=True):
+        values = sorted(AXES[row["parameter"]])
+        places = [values.index(one) for one in walk.folds[row["parameter"]]]
+        moves = [abs(b - a) / (len(values) - 1) for a, b in itertools.pairwise(places)]
+        assert row["moved"] == pytest.approx(sum(moves) / len(moves))
+        assert row["by_chance"] == pytest.approx((len(values) + 1) / (3 * len(values)))
+        assert (row["values"], row["chosen"]) == (len(values), len(set(places)))
+    assert walk.stability["parameter"].to_list() == list(AXES)
+
+
+def test_the_first_of_equals_is_chosen_and_rounding_makes_none_unequal() -> None:
+    params = Grid.of(MACD, {"fast": (2, 3, 4, 5), "slow": (10, 11, 12)}).all()
+    axes, values = axes_of(params), np.full(12, 0.5)
+    assert list(axes) == ["fast", "slow"]
+    values[[3, 7]] = 2.0, 2.0 * (1 + 1e-12)
+    found = choose_row(values, axes, "peak")
+    assert (found.row, math.isnan(found.neighbours)) == (3, True)
+
+    assert choose_row(np.full(12, np.nan), axes, "peak") is None
+    # A peak among bad neighbours loses to the middle of what is good: (4, 11), row 7.
+    hill = np.array([9.0, 0, 0, 0, 1, 1, 0, 1, 1, 0, 1, 1])
+    assert choose_row(hill, axes, "peak").row == 0
+    found = choose_row(hill, axes, "plateau")
+    around = [hill[i] for i in (4, 5, 7, 10, 11)]  # of (5, 12), a corner: three neighbours alone
+    assert around == [1.0] * 5
+    assert (found.row, found.neighbours) == (8, 1.0)
+
+
+def test_an_exits_level_is_one_axis_whatever_its_unit() -> None:
+    params = Grid.of(
+        MACD, {"fast": 3}, {"stop": (0, "2%", "1%", "2atr"), "time_stop": (0, 5)}
+    ).all()
+    axes = axes_of(params)
+    assert axes["exit_stop"].tolist() == [0, 0, 2, 2, 1, 1, 3, 3]
+    assert axes["exit_time_stop_bars"].tolist() == [0, 1] * 4
+    assert set(axes) == {"exit_stop", "exit_time_stop_bars"}
 
 
 BAD = {

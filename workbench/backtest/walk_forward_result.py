@@ -207,7 +207,7 @@ class WalkForwardResult:
                     "values": steps + 1,
                     "chosen": len(np.unique(chosen)),
                     "moved": float(moves.mean()) if len(moves) else None,
-                    "by_chance": _moved_by_chance(ranks) / steps,
+                    "by_chance": moved_by_chance(ranks) / steps,
                 }
             )
         kinds = {"parameter": pl.String, "values": pl.Int64, "chosen": pl.Int64}
@@ -374,7 +374,7 @@ def _notes(candles: Candles, runs: tuple[FoldRun, ...]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _moved_by_chance(ranks: np.ndarray) -> float:
+def moved_by_chance(ranks: np.ndarray) -> float:
     """Return the mean distance of two ranks that are drawn from these, each on its own."""
     below = np.cumsum(np.bincount(ranks))[:-1] / len(ranks)
     return float(2.0 * np.sum(below * (1.0 - below)))
