@@ -114,3 +114,12 @@ def test_what_is_written_on_a_card_is_text() -> None:
     for text in ("<b>gate", "<i>1", "<u>2", "<s>3", "<t>", "<src>", "<c>", "<n>"):
         assert text not in body
         assert text.replace("<", "&lt;").replace(">", "&gt;") in body
+
+
+def test_quarters_are_told_year_by_year_with_gaps_where_nothing_was_traded() -> None:
+    gate = Gate("data", "all", "no error", Outcome.PASSED)
+    past = {"2023Q4": 0.1, "2024Q1": -0.2, "2024Q2": 0.0, "2024Q3": 0.05}
+    told = VerdictResult("t", "s", {}, "", "c", (gate,), {}, quarters=past)
+    assert told.years == {"2023": [None, None, None, 0.1], "2024": [-0.2, 0.0, 0.05, None]}
+    assert "<td>2023</td>" in verdict_card(told)
+    assert "−20.0 %" in verdict_card(told)

@@ -129,6 +129,15 @@ class VerdictResult:
         """Return in one sentence what made the colour."""
         return why(self.gates)
 
+    @property
+    def years(self) -> dict[str, list[float | None]]:
+        """Return the returns of the four quarters of each year, None where it was not traded."""
+        names = sorted({quarter[:4] for quarter in self.quarters})
+        return {
+            year: [self.quarters.get(f"{year}Q{number}") for number in (1, 2, 3, 4)]
+            for year in names
+        }
+
     def gate(self, name: str) -> Gate:
         """Return the gate of this name."""
         return next(one for one in self.gates if one.name == name)

@@ -136,8 +136,11 @@ def _show(found: VerdictResult) -> None:
         print_rows("Orders that come candles later", ("candles", *terms[1:]), _terms(found.delays))
     print_rows(
         "By quarter",
-        list(found.quarters),
-        [[f"{one:+.1%}" for one in found.quarters.values()]],
+        ("", "Q1", "Q2", "Q3", "Q4"),
+        [
+            [year, *("" if one is None else f"{one:+.1%}" for one in quarters)]
+            for year, quarters in found.years.items()
+        ],
         notes=(found.source, *found.notes),
     )
 

@@ -13,7 +13,6 @@ from workbench.report.tearsheet import heading
 if TYPE_CHECKING:
     from workbench.backtest.verdict_result import CostRow, Gate, VerdictResult
 
-MOST_QUARTERS: Final = 12
 _TONES: Final = {
     Outcome.FAILED: "wb-down", Outcome.TOO_LITTLE: "wb-warn", Outcome.MISSED: "wb-warn",
     Outcome.UNDECIDED: "wb-dim", Outcome.PASSED: "wb-up",
@@ -36,7 +35,7 @@ def verdict_card(result: VerdictResult) -> str:
             '<div class="wb-columns">', _gates(result.gates), '<div class="wb-stack wb-aside">',
             _terms("At other costs", "cost", result.costs),
             _terms("Orders that come later", "candles", result.delays),
-            _pasts(result), _quarters(result.quarters),
+            _pasts(result), _quarters(result.years),
             "</div>", "</div>",
             notes(result.notes),
         )
@@ -112,12 +111,12 @@ def _pasts(result: VerdictResult) -> str:
     return table("Pasts that might have been", ("", "5 %", "half", "95 %"), rows)
 
 
-def _quarters(quarters: dict[str, float]) -> str:
+def _quarters(years: dict[str, list[float | None]]) -> str:
     rows = [
-        [name, numbers.percent(value, sign=True)]
-        for name, value in list(quarters.items())[-MOST_QUARTERS:]
+        [year, *(numbers.percent(one, sign=True) for one in quarters)]
+        for year, quarters in years.items()
     ]
-    return table("By quarter", ("", "return"), rows)
+    return table("By quarter", ("", "Q1", "Q2", "Q3", "Q4"), rows)
 
 
 def _days(value: float | int | None) -> str:
