@@ -160,7 +160,7 @@ HOLDING = st.builds(
 )
 
 
-def _own(rules: GuardRules) -> Guards:
+def own_guards(rules: GuardRules) -> Guards:
     names = ("trades_a_day", "daily_loss", "drawdown", "cooldown_bars", "loss_streak")
     values = {name: getattr(rules, name) or 0 for name in names}
     return Guards(**values, streak_pause_bars=rules.streak_pause_bars)
@@ -197,7 +197,7 @@ def _hold_alike(
     data: st.DataObject, candles: Candles, levels: Levels, rules: GuardRules, filters: str
 ) -> None:
     script = replace(data.draw(scripts(len(candles))), levels=levels)
-    costs = Costs(filters=filters, guards=_own(rules))  # type: ignore[arg-type]
+    costs = Costs(filters=filters, guards=own_guards(rules))  # type: ignore[arg-type]
     run = backtest(candles, scripted(), costs=costs, **script.params())
     steps = BTC if filters == "exchange" else {}
     book = script.oracle(candles, cash=CASH, rules=Rules(**steps), guards=rules)

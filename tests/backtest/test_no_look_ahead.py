@@ -1,0 +1,69 @@
+"""A run that ends earlier is the beginning of the longer one: nothing that comes later is known before.
+
+With exits, guards, finer candles and ladders, in the kernel and on the matching engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.backtest.scripted_ladder import scripted as ladder_script
+from tests.backtest.test_engine_semantics import Engine
+from tests.backtest.test_exits_event_driven import GUARDS
+from tests.backtest.test_ladder_properties import HOLDING, LEVELS, in_parts, own_guards, scripts
+from tests.naive_exits import Rules
+from tests.naive_ladder import Levels
+from tests.protected_markets import market, rules, said
+from tests.scripted import SCRIPTED
+from workbench.backtest.event_driven import event_driven
+from workbench.backtest.setting import Costs
+from workbench.backtest.single import backtest
+from workbench.execution.guards import Guards
+from workbench.market.candles import Candles
+from workbench.strategies.spec import Spec
+
+
+def _is_the_beginning(
+    engine: Engine, candles: Candles, cut: int, spec: Spec, **asked: object
+) -> None:
+    whole = engine(candles, spec, **asked)
+    early = engine(replace(candles, records=candles.records[:cut]), spec, **asked)
+    told = ["equity", "cash", "quantity", "target"]
+    assert early.equity.select(told).equals(whole.equity.select(told)[:cut], null_equal=True)
+    last = early.equity["open_time"][-1]
+    assert early.fills.equals(whole.fills.filter(whole.fills["time"] <= last))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1_000_000),
+    exits=rules(),
+    guards=GUARDS,
+    cut=st.integers(12, 99),
+    finer=st.booleans(),
+)
+def test_exits_and_guards_know_nothing_of_what_comes_later(
+    seed: int, exits: Rules, guards: Guards, cut: int, finer: bool
+) -> None:
+    candles = market(seed, 100, writes_levels=True).candles
+    candles.records["aux"][:8, 0] = np.nan  # no entry before every average true range has a value
+    candles = candles if finer else replace(candles, fine=None)
+    costs = Costs(filters="exchange", guards=guards)
+    for engine in (backtest, event_driven):
+        _is_the_beginning(engine, candles, cut, SCRIPTED, costs=costs, exits=said(exits))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), in_parts(), LEVELS, HOLDING, st.booleans())
+def test_a_ladder_knows_nothing_of_what_comes_later(
+    data: st.DataObject, candles: Candles, levels: Levels, held: Rules, touch: bool
+) -> None:
+    script = replace(data.draw(scripts(len(candles))), levels=levels)
+    cut = data.draw(st.integers(2, len(candles)))
+    costs = Costs(filters="exchange", touch=touch, guards=own_guards(held))
+    for engine in (backtest, event_driven):
+        _is_the_beginning(engine, candles, cut, ladder_script(), costs=costs, **script.params())
