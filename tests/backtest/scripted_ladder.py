@@ -109,6 +109,9 @@ def bars(*prices: Bar, symbol: str = "BTCUSDT") -> Candles:
 
 def _text() -> str:
     params = ['"stop": (0.0, 0.0, 1e9), "take_profit": (0.0, 0.0, 1e9), "shows": (0, 0, 1),']
+    params += [
+        '"whispers": (0.0, -1e9, 1e9),'
+    ]  # moves the rungs by so much, and says no word of it
     body = ["    intent.stop, intent.take_profit = params.stop, params.take_profit"]
     for k in range(RUNGS):
         params += [f'"begin{k}": (-1, -1, 10**6), "end{k}": (-1, -1, 10**6), "id{k}": (0, 0, 999),']
@@ -133,5 +136,7 @@ def _text() -> str:
         "    if params.shows:",  # which rungs have filled: too small to trade, and seen in the result
         "        intent.target = 1e-14 * position.ladder_filled",
         "    if changed:", "        state.revision += 1", "        intent.n_ladder = n",
+        "    elif params.whispers != 0.0:", "        intent.n_ladder = n", "        for k in range(n):",
+        "            intent.ladder[k].price += params.whispers",
         "    intent.revision = state.revision",
     ])  # fmt: skip

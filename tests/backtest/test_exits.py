@@ -319,8 +319,9 @@ def test_a_level_that_is_no_number_is_an_error_row(column: int, value: float) ->
         "a stop, take-profit or trail that is below 0, infinite or not a number"
     ]
     assert swept.frame["final_equity"].to_list() == [None]
-    with pytest.raises(UsageError, match="scripted wrote a stop, take-profit or trail"):
-        backtest(candles, SCRIPTED, costs=FREE)
+    for engine, costs in ((backtest, FREE), (event_driven, TINY)):
+        with pytest.raises(UsageError, match="wrote a stop, take-profit or trail"):
+            engine(candles, SCRIPTED, costs=costs)
 
 
 with_filters = pytest.mark.parametrize("engine", [backtest, event_driven], ids=["kernel", "event"])

@@ -11,10 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.backtest.scripted_ladder import RUNGS, Bar, Script, Scripted, bars, scripted
+from tests.backtest.test_engine_semantics import Engine
 from tests.naive_exits import Rules as GuardRules
 from tests.naive_ladder import Levels, Rules
 from workbench.backtest.event_driven import event_driven
-from workbench.backtest.setting import Costs
+from workbench.backtest.setting import Costs, Filters
 from workbench.backtest.single import backtest
 from workbench.execution.guards import Guards
 from workbench.market.candles import Candles
@@ -240,14 +241,37 @@ def test_finer_candles_are_followed_by_kernel_oracle_and_matching_engine_alike(
         assert fast.ambiguous == book.ambiguous
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.data(), series(), st.sampled_from(["none", "exchange"]))
-def test_cash_and_base_are_what_the_fills_left_and_never_below_zero(
-    data: st.DataObject, candles: Candles, filters: str
+@settings(max_examples=20, deadline=None)
+@given(st.data(), series())
+def test_a_decision_sees_the_rungs_that_have_filled_as_the_oracle_does(
+    data: st.DataObject, candles: Candles
 ) -> None:
-    script = data.draw(scripts(len(candles)))
-    costs = Costs(filters=filters)  # type: ignore[arg-type]
-    run = backtest(candles, scripted(), costs=costs, **script.params())
+    drawn = data.draw(scripts(len(candles))).rungs
+    script = Script(
+        tuple(  # with pairs and for ever, so that all base is reserved and no target can sell it
+            replace(one, end=10**6, id=k, side=1, quote=max(one.quote, 20.0), pair=one.price + 1.5)
+            for k, one in enumerate(drawn)
+        )
+    )
+    book = script.oracle(candles, cash=CASH, rules=Rules(**BTC))
+    for engine in (backtest, event_driven):
+        run = engine(
+            candles, scripted(), costs=Costs(filters="exchange"), shows=1, **script.params()
+        )
+        bits = np.rint(run.equity["target"].to_numpy() * 1e14).astype(int)
+        assert bits.tolist() == book.filled
+
+
+@pytest.mark.parametrize(
+    ("engine", "filters"), [(backtest, "none"), (backtest, "exchange"), (event_driven, "exchange")]
+)
+@settings(max_examples=20, deadline=None)
+@given(st.data(), series(), LEVELS)
+def test_cash_and_base_are_what_the_fills_left_and_never_below_zero(
+    engine: Engine, filters: Filters, data: st.DataObject, candles: Candles, levels: Levels
+) -> None:
+    script = replace(data.draw(scripts(len(candles))), levels=levels)
+    run = engine(candles, scripted(), costs=Costs(filters=filters), **script.params())
     assume(run.fills.height > 0)
     cash, base = CASH, 0.0
     left = {}

@@ -42,13 +42,18 @@ class Run:
     tick: float = 0.0
 
     def __call__(
-        self, script: Script | list[Scripted], *candles: Bar, costs: Costs = PLAIN
+        self,
+        script: Script | list[Scripted],
+        *candles: Bar,
+        costs: Costs = PLAIN,
+        whispers: float = 0.0,
     ) -> tuple[BacktestResult, Fills]:
         """Return the backtest and its fills."""
         script = script if isinstance(script, Script) else Script(tuple(script))
         series = bars(*candles)
         costs = replace(costs, filters=self.filters)
-        found = self.engine(series, scripted(), costs=costs, **script.params())
+        params = script.params() | {"whispers": whispers}
+        found = self.engine(series, scripted(), costs=costs, **params)
         times = series.records["open_time"].tolist()
         rows = found.fills.select("time", "side", "price", "quantity").iter_rows()
         return found, [(times.index(int(t.timestamp() * 1000)), s, p, q) for t, s, p, q in rows]
@@ -166,6 +171,13 @@ def test_a_revision_takes_back_at_once_and_places_at_the_next_open(run: Run) -> 
     assert run.prices(fills) == [(2, "BUY", 96 * 1.0001)]  # the old rung never saw that gap
 
 
+def test_rungs_that_are_written_under_the_same_revision_are_not_read(run: Run) -> None:
+    # Laid at 98; from the next close on 99.5 is written, revision 1 still: 98.5 reaches nothing.
+    candles = (CALM, CALM, (100, 101, 98.5, 100), (100, 101, 97, 100))
+    _, fills = run([rung(98.0)], *candles, whispers=1.5)
+    assert run.prices(fills) == [(3, "BUY", 98.0)]
+
+
 def test_a_sale_first_needs_the_base_and_buys_it_back_at_its_pair(run: Run) -> None:
     sale = rung(104.0, 101.0, 1_040.0, side=-1)
     assert run([sale], CALM, (100, 105, 99, 100))[1] == []  # no base: refused
@@ -281,6 +293,8 @@ def test_a_take_profit_sells_what_is_left_above_the_last_rung(run: Run) -> None:
     assert run.prices(fills) == [
         (1, "BUY", 98.0), (1, "BUY", 97.0), (2, "SELL", 103.0), (2, "SELL", 105.0),
     ]  # fmt: skip
+    # 10 and 10 less 0.1 % were bought; what the rung has sold, the take-profit does not sell again.
+    assert [quantity for *_, quantity in fills] == pytest.approx([10.0, 10.0, 9.99, 9.99])
     assert found.fills["reason"].to_list()[-1] == "take_profit"
 
 

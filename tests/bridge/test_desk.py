@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.exchanges.base import Side
+from bridge.exchanges.base import MarketOrder, OrderReport, Side
 from bridge.gateway import core
 from bridge.gateway.books import Books
 from bridge.gateway.desk import OrderDesk
@@ -165,6 +165,23 @@ async def test_a_refused_order_is_final(tmp_path: Path) -> None:
     done = await bench.desk.carry_out(bench.book, bench.write(ticket()))
     assert done.status is TicketStatus.REFUSED
     assert bench.exchange.asked_absent_at == []
+
+
+async def test_an_entry_that_expires_without_a_fill_leaves_its_target_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did arrive, unlike one that is void: the strategy must write another target."""
+    bench = Bench(tmp_path)
+    bench.book.row = replace(bench.book.row, last_target=1.0)
+    left = bench.write(ticket())
+
+    async def expire(order: MarketOrder) -> OrderReport:
+        return OrderReport(order.client_order_id, 1, order.symbol, order.side, "EXPIRED", 0, 0, ())
+
+    monkeypatch.setattr(bench.exchange, "send_market_order", expire)
+    done = await bench.desk.carry_out(bench.book, left)
+    assert done.status is TicketStatus.DONE
+    assert (bench.book.row.last_target, bench.cash_e8) == (1.0, 1000 * SCALE)
 
 
 @pytest.mark.parametrize("arrived", [True, False])

@@ -89,6 +89,17 @@ def test_two_exponential_averages_cross_by_hand() -> None:
     ]  # fmt: skip
 
 
+def test_macd_turns_only_between_two_candles_that_both_have_a_value() -> None:
+    # Closes 10 10 12 13 9. EMA 1 is the close; EMA 2: - 10 11.33 12.44 10.15; line: - 0 .667 .556 -1.15.
+    # Signal 2 begins with the average of the first two lines: - - .333 .481 -.605. Line - signal is
+    # .333 where it first has a value: above 0 and no turn, so no buy; .074; then -.543: a sale.
+    found = targets("macd", cents([1000, 1000, 1200, 1300, 900]), fast=1, slow=2, signal=2)
+    assert found == [None, None, None, None, 0.0]
+    # One close more at rest before: 0 has a value, and the turn to .222 buys.
+    found = targets("macd", cents([1000, 1000, 1000, 1200, 1300, 900]), fast=1, slow=2, signal=2)
+    assert found == [None, None, None, 1.0, None, 0.0]
+
+
 def test_rsi_swings_by_hand() -> None:
     # Changes -2 -2 +4 +2 -6; period 2. G: 0 2 2 1; L: 2 1 .5 3.25; RSI: 0, 66.7, 80, 23.5.
     found = targets("rsi", cents([1000, 800, 600, 1000, 1200, 600]), period=2)
