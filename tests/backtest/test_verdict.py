@@ -53,8 +53,8 @@ def noise() -> SweepResult:
 
 def test_an_edge_is_green_and_says_what_was_chosen(edge: SweepResult) -> None:
     verdict = sweep_verdict(edge)
-    open_yet = {"look-ahead", "warm-up"}
-    assert {one.name for one in verdict.gates if one.outcome is not Outcome.PASSED} == open_yet
+    assert verdict.colour is Colour.GREEN, verdict
+    assert verdict.why == "All 17 gates were passed, on this past."
     best = edge.best("sharpe")
     assert verdict.params == {"fast": best["fast"], "slow": best["slow"]}
     assert verdict.chosen == "highest sharpe of 30 rows"
@@ -65,7 +65,9 @@ def test_an_edge_is_green_and_says_what_was_chosen(edge: SweepResult) -> None:
     assert earned == sorted(earned, reverse=True)  # a trend that is joined later pays less
 
 
-def test_martingales_are_never_green() -> None:
+def test_martingales_are_never_green(monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = tuple(gates.bias_gate(name, "clean", "") for name in ("look-ahead", "warm-up"))
+    monkeypatch.setattr(verdict_evidence, "bias_gates", lambda _: clean)  # the same 20 times over
     grid = SPEC.grid(AXES)
     seen = [
         sweep_verdict(
@@ -76,6 +78,15 @@ def test_martingales_are_never_green() -> None:
     ]
     assert Colour.GREEN not in seen
     assert seen.count(Colour.RED) >= 18
+
+
+def test_an_edge_is_red_where_decisions_hang_on_where_the_data_begins(edge: SweepResult) -> None:
+    hasty = replace(SPEC, stable=lambda params: np.ones(np.shape(params), np.int64))
+    verdict = sweep_verdict(replace(edge, spec=hasty), terms=QUICK)
+    assert verdict.gate("warm-up").outcome is Outcome.FAILED
+    assert verdict.gate("look-ahead").outcome is Outcome.PASSED
+    assert verdict.colour is Colour.RED
+    assert verdict.why.startswith("Warm-up differs")
 
 
 def test_the_same_sweep_gets_the_same_verdict(noise: SweepResult) -> None:

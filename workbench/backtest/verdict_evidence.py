@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.analysis import overfitting
+from workbench.analysis.bias import GATES
 from workbench.analysis.bootstrap import (
     DRAWS,
     Indices,
@@ -24,11 +25,12 @@ from workbench.analysis.data_snooping import Snooping, snooping_tests
 from workbench.analysis.overfitting import Moments
 from workbench.analysis.robustness import best_trades_share, quarter_returns
 from workbench.analysis.trials import TrialCounts
+from workbench.backtest.bias import check_bias
 from workbench.backtest.replayed import returns_of_curve
 from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.scorecard import Span, growth
 from workbench.backtest.setting import holding_curve, samples_a_year
-from workbench.backtest.stress import Chosen, through_filters
+from workbench.backtest.stress import Chosen, exits_form, through_filters
 from workbench.backtest.verdict_gates import bias_gate
 from workbench.backtest.verdict_result import Gate
 from workbench.backtest.walk_forward import walk_forward
@@ -190,10 +192,19 @@ def data_errors(candles: Candles) -> tuple[str, ...]:
     return tuple(one.message for one in check(candles.frame(), candles.timeframe).errors)
 
 
-def bias_gates(chosen: Chosen) -> tuple[Gate, Gate]:
-    """Return the gates of look-ahead and warm-up."""
-    told = "not checked"
-    return bias_gate("look-ahead", None, told), bias_gate("warm-up", None, told)
+def bias_gates(chosen: Chosen) -> tuple[Gate, ...]:
+    """Return the gates of look-ahead and warm-up, as `workbench bias` finds them."""
+    try:
+        report = check_bias(
+            chosen.candles,
+            chosen.spec,
+            chosen.record,
+            costs=chosen.costs,
+            exits=exits_form(chosen.exits[0]),
+        )
+    except WorkbenchError as error:
+        return tuple(bias_gate(name, None, str(error)) for name in GATES)
+    return tuple(bias_gate(name, report.outcome(name).value, report.told(name)) for name in GATES)
 
 
 def halves(case: Case) -> tuple[Cscv | None, str]:
