@@ -14,15 +14,27 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from workbench import strategies
+    from workbench.biases import bias
     from workbench.face import backtest, load, study, sweep
     from workbench.portfolios import part, portfolio
     from workbench.walk_forwards import walk_forward
 
 __version__ = "0.1.0"
-__all__ = ["backtest", "load", "part", "portfolio", "strategies", "study", "sweep", "walk_forward"]
+__all__ = [
+    "backtest",
+    "bias",
+    "load",
+    "part",
+    "portfolio",
+    "strategies",
+    "study",
+    "sweep",
+    "walk_forward",
+]
 
 _HOMES = {
     "backtest": ("workbench.face", "backtest"),
+    "bias": ("workbench.biases", "bias"),
     "load": ("workbench.face", "load"),
     "part": ("workbench.portfolios", "part"),
     "portfolio": ("workbench.portfolios", "portfolio"),

@@ -173,7 +173,7 @@ class BiasReport:
         return {
             "passed": self.passed,
             "verdict": self.verdict,
-            **{gate.replace("-", "_"): self.outcome(gate).value for gate in GATES},
+            "gates": {gate: self.outcome(gate).value for gate in GATES if self.of(gate)},
             "checks": [one.row() for one in self.checks],
             "warm_up": self.warm_up_frame.to_dicts(),
             "title": self.title,

@@ -26,6 +26,7 @@ from functools import partial
 
 import numpy as np
 
+from workbench.analysis.bias import LOOK_AHEAD, Check, Outcome
 from workbench.analysis.futures import PRICES
 
 TABLE = 16  # numbers from which on a constant is a table
@@ -35,6 +36,10 @@ MOST_PRICES = 8  # of the series' own in the code; a few may be an accident
 CERTAIN, LIKELY = 5.0, 3.0  # standard deviations
 OURS = ("numpy", "numba", "polars", "math", "builtins", "workbench.core", "workbench.market")
 DEEPEST = 6
+BLIND = "foreknowledge"
+CODE = "constants in the code"
+
+Columns = np.ndarray | dict[str, np.ndarray]  # with open_time, prices and volume by name
 
 
 @dataclass(slots=True)
@@ -58,6 +63,40 @@ def foresight(exposure: np.ndarray, returns: np.ndarray) -> float:
     return float(np.sum(products) / spread) if spread > 1e-300 else 0.0
 
 
+def blindness(
+    totals: Mapping[str, np.ndarray], returns: np.ndarray, doubles: int, *, suspicious: bool
+) -> Check:
+    """Judge what values over so many drawn series, added up, foretell of the real returns."""
+    found = {name: foresight(one / doubles, returns) for name, one in totals.items()}
+    worst = max(found, key=lambda name: abs(found[name]), default="")
+    z = found.get(worst, 0.0)
+    said = (
+        f"fed {doubles} series of drawn prices at the same times, {worst or 'it'} foretells the real returns "
+        f"by z = {z:.1f}"
+    )
+    if abs(z) > (LIKELY if suspicious else CERTAIN):
+        more = ", and its code holds what it should not know" if suspicious else ""
+        said = f"{said}, which is no chance{more}"
+        return Check(LOOK_AHEAD, BLIND, Outcome.BIASED, len(returns), 1, said)
+    return Check(LOOK_AHEAD, BLIND, Outcome.CLEAN, len(returns), 0, f"{said}: chance")
+
+
+def code_check(constants: Constants, records: Columns) -> tuple[Check, bool]:
+    """Judge the constants of some code; return the check, and whether they hold what could be the future."""
+    count, numbers = len(constants.numbers), constants.numbers
+    taken, dates = taken_from(records, numbers), dates_in(records, numbers)
+    if taken:
+        return Check(LOOK_AHEAD, CODE, Outcome.BIASED, count, len(taken), "; ".join(taken)), True
+    held = [f"{size:,} numbers in {where}" for where, size in constants.tables.items()]
+    held += [f"{name} ({kind}) from outside" for name, kind in constants.outside.items()]
+    held += [f"{dates} times within these candles"] * bool(dates)
+    if held:
+        said = f"it holds {', '.join(held)}: what is in them cannot be proved"
+        return Check(LOOK_AHEAD, CODE, Outcome.OPEN, count, 0, said), True
+    said = f"{count} numbers, no table, none of this series"
+    return Check(LOOK_AHEAD, CODE, Outcome.CLEAN, count, 0, said), False
+
+
 def constants_of(functions: Iterable[Callable[..., object]]) -> Constants:
     """Return the constants of functions, and of all that they call which is not ours or a library's."""
     found, seen = Constants(), set[int]()
@@ -69,7 +108,7 @@ def constants_of(functions: Iterable[Callable[..., object]]) -> Constants:
     return found
 
 
-def own_numbers(records: np.ndarray) -> dict[str, float]:
+def own_numbers(records: Columns) -> dict[str, float]:
     """Return the numbers that only all of a series tells: extremes, means, medians, deviations."""
     told: dict[str, float] = {}
     columns = {name: records[name] for name in (*PRICES, "volume")}
@@ -91,7 +130,7 @@ def own_numbers(records: np.ndarray) -> dict[str, float]:
     return told
 
 
-def taken_from(records: np.ndarray, numbers: Mapping[float, str]) -> list[str]:
+def taken_from(records: Columns, numbers: Mapping[float, str]) -> list[str]:
     """Return which of the code's numbers are this series' own statistics, or many of its prices, in words."""
     telling = {n: where for n, where in numbers.items() if digits(n) >= DIGITS}
     said = []
@@ -107,7 +146,7 @@ def taken_from(records: np.ndarray, numbers: Mapping[float, str]) -> list[str]:
     return said
 
 
-def dates_in(records: np.ndarray, numbers: Mapping[float, str]) -> int:
+def dates_in(records: Columns, numbers: Mapping[float, str]) -> int:
     """Return how many of the code's numbers are times within the series, in milliseconds or seconds."""
     first, last = int(records["open_time"][0]), int(records["open_time"][-1])
     ms = [n for n in numbers if first <= n <= last]

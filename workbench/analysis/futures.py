@@ -40,7 +40,8 @@ def poison(
             part[name] = np.nan
     else:
         before = float(records["close"][begin - 1]) if begin else float(part["open"][0])
-        _walk(part, before, WILD, rng)
+        for name, values in wild_prices(len(part), before, rng).items():
+            part[name] = values
         part["open_time"] += DAY_MS
         part["missing_before"] += 1
         part["aux"] = rng.normal(0.0, 1.0, part["aux"].shape)
@@ -48,8 +49,11 @@ def poison(
 
 def priceless_double(records: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return candles at the same times whose prices and volumes are drawn; `aux` stays as it is."""
-    double = records.copy()
-    _walk(double, float(records["open"][0]), volatility(records["close"]), rng)
+    double, volume = records.copy(), float(records["volume"].mean())
+    deviation = volatility(records["close"])
+    drawn = drawn_prices(len(records), float(records["open"][0]), deviation, volume, rng)
+    for name, values in drawn.items():
+        double[name] = values
     return double
 
 
@@ -73,23 +77,30 @@ def scaled(records: np.ndarray, factor: float) -> np.ndarray:
     return other
 
 
-def next_returns(records: np.ndarray) -> np.ndarray:
+def next_returns(opens: np.ndarray) -> np.ndarray:
     """Return what an order at each close earns from the next open to the one after it; NaN for the last two."""
-    opens = records["open"]
-    found = np.full(len(records), np.nan)
+    found = np.full(len(opens), np.nan)
     found[:-2] = opens[2:] / opens[1:-1] - 1.0
     return found
 
 
-def _walk(part: np.ndarray, before: float, deviation: float, rng: np.random.Generator) -> None:
-    """Write a random walk whose price is a martingale into records, in place."""
-    steps = rng.normal(-(deviation**2) / 2.0, deviation, len(part))
-    with np.errstate(over="ignore", under="ignore"):
-        closes = before * np.exp(np.clip(np.cumsum(steps), -200.0, 200.0))
-    part["close"] = closes
-    part["open"][0], part["open"][1:] = before, closes[:-1]
-    reach = np.abs(rng.normal(0.0, deviation / 2.0, (2, len(part))))
-    part["high"] = np.maximum(part["open"], closes) * (1.0 + reach[0])
-    part["low"] = np.minimum(part["open"], closes) / (1.0 + reach[1])
-    usual = float(np.nanmean(part["volume"])) if np.isfinite(part["volume"]).any() else 1.0
-    part["volume"] = (usual or 1.0) * rng.lognormal(0.0, 0.5, len(part))
+def drawn_prices(
+    count: int, before: float, deviation: float, volume: float, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Return prices and volumes of a random walk whose price is a martingale, opening at `before`."""
+    steps = rng.normal(-(deviation**2) / 2.0, deviation, count)
+    closes = before * np.exp(np.clip(np.cumsum(steps), -200.0, 200.0))
+    opens = np.concatenate([[before], closes[:-1]])
+    reach = np.abs(rng.normal(0.0, deviation / 2.0, (2, count)))
+    return {
+        "open": opens,
+        "high": np.maximum(opens, closes) * (1.0 + reach[0]),
+        "low": np.minimum(opens, closes) / (1.0 + reach[1]),
+        "close": closes,
+        "volume": (volume or 1.0) * rng.lognormal(0.0, 0.5, count),
+    }
+
+
+def wild_prices(count: int, before: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return prices and volumes that no market had."""
+    return drawn_prices(count, before, WILD, 1.0, rng)

@@ -29,7 +29,7 @@ from workbench.analysis.bias import (
     differing,
 )
 from workbench.analysis.futures import Poison, poison
-from workbench.backtest.foreknown import foreknowledge
+from workbench.backtest.foreknown import depends_on, foreknowledge
 from workbench.backtest.kernels import kernel
 from workbench.backtest.replays import INTENT_FIELDS, Replay
 from workbench.backtest.scratch import EQUITY
@@ -83,6 +83,7 @@ def check_bias(
         source=series.source,
         checks=checks,
         warm_up=rows,
+        notes=depends_on(replay, records, run.first),
     )
 
 

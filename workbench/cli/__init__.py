@@ -22,6 +22,7 @@ COMMANDS = {
         "workbench.cli.walk_forward:walk_forward", "Choose on train windows, judge on test windows."
     ),
     "portfolio": Entry("workbench.cli.portfolio:portfolio", "Run instances on one account."),
+    "bias": Entry("workbench.cli.bias:bias", "Check a strategy for look-ahead and warm-up."),
     "parity": Entry("workbench.cli.parity:parity", "Compare the engines, decision by decision."),
     "headline": Entry("workbench.cli.headline:headline", "Run the 2,400-scenario study."),
     "report": Entry("workbench.cli.report:report", "Execute a report notebook into reports/."),
