@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from workbench.backtest import single
 from workbench.backtest.detail_columns import detail_names
+from workbench.backtest.engines import run_engine
 from workbench.backtest.grids import Grid
-from workbench.backtest.market_model import AT_ONCE, MarketModel, OrderKind
+from workbench.backtest.market_model import MarketModel, OrderKind
 from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.setting import (
     DEFAULT_CASH,
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from workbench.verdicts import Verdict
 
 __all__ = ["Run", "Study", "backtest", "candles_of", "load", "study", "sweep"]
-
-ENGINES = ("kernel", "event", "backtrader")
 
 
 class Run(BacktestResult):
@@ -176,27 +174,11 @@ def backtest(
     filters = filters or ("none" if engine == "backtrader" else "exchange")
     costs = Costs(fee_bps, slippage_bps, cash, filters, Guards.of(guards))
     model = MarketModel(latency_ms, volume_share, orders, maker_fee_bps)
-    if engine != "event" and model != AT_ONCE:
-        raise UsageError(
-            f"engine {engine!r} fills at once and in any size; for latency_ms, volume_share, orders and "
-            "maker_fee_bps use engine 'event'"
-        )
     series = candles_of(candles, fine)
     demand_strategy(strategy)
-    if engine == "kernel":
-        result = single.backtest(series, strategy, costs=costs, exits=exits, **params)
-    elif engine == "event":
-        from workbench.backtest.event_driven import event_driven
-
-        result = event_driven(series, strategy, costs=costs, model=model, exits=exits, **params)
-    elif engine == "backtrader":
-        if exits or guards:
-            raise UsageError("backtrader runs without exits and guards; use kernel or event")
-        from workbench.backtest.reference import reference
-
-        result = reference(series, strategy, costs=costs, **params)
-    else:
-        raise UsageError(f"unknown engine {engine!r}; use one of {', '.join(ENGINES)}")
+    result = run_engine(
+        engine, series, strategy, costs=costs, params=params, model=model, exits=exits
+    )
     return Run(**vars(result))
 
 

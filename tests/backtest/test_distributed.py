@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 import workbench as wb
 from tests.backtest.recorded_market import record_market
 from tests.candle_builders import candles_of, martingale
+from workbench.analysis.trials import home_ledger
 from workbench.backtest import distributed as on_cluster
 from workbench.backtest.batches import Batch
 from workbench.backtest.grids import Grid
@@ -62,7 +63,9 @@ def test_a_sweep_on_a_cluster_has_the_bytes_of_the_one_at_home(
 ) -> None:
     there = wb.sweep(WALK, MACD, **AXES, on=client)
     assert "/2430" in capsys.readouterr().err, "progress is shown, batch after batch"
+    counted = home_ledger().counts("macd")  # by the caller: workers have no ledger
     here = wb.sweep(WALK, MACD, **AXES, progress=False)
+    assert home_ledger().counts("macd").n == counted.n >= len(here)
     assert_frame_equal(there.frame, here.frame, check_exact=True)
     assert there.data_sha256 == here.data_sha256
     assert (len(there), there.invalid_combinations) == (len(here), here.invalid_combinations)

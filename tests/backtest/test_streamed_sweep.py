@@ -15,6 +15,8 @@ from polars.testing import assert_frame_equal
 import workbench as wb
 from tests.backtest.recorded_market import begin, call, record_market, wait_for
 from tests.candle_builders import martingale
+from workbench.analysis.trial_check import check
+from workbench.analysis.trials import home_ledger
 from workbench.backtest.grids import Grid, spans
 from workbench.backtest.parts import Parts
 from workbench.backtest.setting import Costs
@@ -164,6 +166,7 @@ def test_a_killed_or_interrupted_sweep_goes_on_where_it_was(
 ) -> None:
     out = tmp_path / "rows.parquet"
     sweep = ("sweep", "--symbol", "AAAUSDT", "--grid", LONG, "--out", str(out))
+    before = home_ledger().counts("macd").seen
     process = begin(market, *sweep)
     finished = out.with_name("rows.parquet.parts") / "part-000000.parquet"
     wait_for(finished.exists, process, seconds=60)
@@ -173,6 +176,9 @@ def test_a_killed_or_interrupted_sweep_goes_on_where_it_was(
     assert [line.split("--resume ")[-1] for line in errors.splitlines()] == said
     assert not out.exists()
     row = pl.read_parquet(finished)
+    there = sum(pl.read_parquet(one).height for one in finished.parent.glob("part-*.parquet"))
+    counted = home_ledger().counts("macd").seen - before
+    assert counted >= there > 0  # a part's trials are in the ledger before the part is there
     row.with_columns(final_equity=pl.lit(-1.0)).write_parquet(finished)  # told again below
     done = call(market, *sweep, "--resume", "--json")
     assert done.returncode == 0, done.stderr
@@ -181,6 +187,9 @@ def test_a_killed_or_interrupted_sweep_goes_on_where_it_was(
     kept = pl.scan_parquet(out).filter(pl.col("final_equity") == -1.0).collect()
     assert kept.height == row.height
     assert not finished.parent.exists()
+    again = home_ledger().counts("macd").seen - before - counted
+    assert again <= told["combinations"] - there  # what was finished was not run again
+    assert check(home_ledger()).faults == ()
 
 
 def test_another_grid_is_not_gone_on_with_from_the_command_line(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from workbench.backtest.grids import valid_mask
+from workbench.backtest.recording import NOT_TRIALS, Recorder
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.market.candles import Candles
@@ -34,8 +35,13 @@ class Batch:
 Work: TypeAlias = tuple[Candles, Batch]
 
 
-def run_batch(candles: Candles, batch: Batch, *, threads: int | None = None) -> pl.DataFrame | None:
-    """Return the rows of a batch's valid sets, in order; None where none is valid."""
+def run_batch(
+    candles: Candles, batch: Batch, *, threads: int | None = None, trials: Recorder = NOT_TRIALS
+) -> pl.DataFrame | None:
+    """Return the rows of a batch's valid sets, in order; None where none is valid.
+
+    A worker counts nothing: whoever handed the batch out does.
+    """
     ok = valid_mask(batch.spec, batch.params)
     if not ok.any():
         return None
@@ -47,6 +53,7 @@ def run_batch(candles: Candles, batch: Batch, *, threads: int | None = None) -> 
         threads=threads,
         all_history=batch.all_history,
         columns=batch.columns,
+        trials=trials,
         data_sha256="",  # whoever made the batches has hashed the series once for all of them
     )
     return result.frame

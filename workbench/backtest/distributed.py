@@ -14,14 +14,20 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench import strategies
+from workbench.analysis.trial_rows import TrialBatch
 from workbench.backtest.batches import Batch, Work, run_batch
+from workbench.backtest.exits import parted
+from workbench.backtest.grids import valid_mask
 from workbench.backtest.kernels import engine_sha
-from workbench.backtest.setting import Costs
+from workbench.backtest.recording import LEDGER, Recorder, batch_of_frame
+from workbench.backtest.setting import Costs, trading_rules
+from workbench.backtest.sweep import warm_starts
 from workbench.errors import UsageError, WorkbenchError
 from workbench.market.candles import Candles
 
@@ -49,19 +55,24 @@ class _Parcel:
 
 
 def run_batches(
-    numbers: Iterable[int], work: Callable[[int], Work], *, on: Client | None = None
+    numbers: Iterable[int],
+    work: Callable[[int], Work],
+    *,
+    on: Client | None = None,
+    trials: Recorder = LEDGER,
 ) -> Generator[Rows]:
     """Run the batches of these numbers, here or on a cluster; yield (number, rows) as they finish.
 
     `work(number)` hands each out when its turn comes. What is under way on a cluster is cancelled
-    when the caller stops, by Ctrl-C or by closing the generator. Raises UsageError where the cluster
-    cannot run them, and what a batch raised there.
+    when the caller stops, by Ctrl-C or by closing the generator. The trials of a batch are recorded here
+    before its rows are handed out, wherever it ran. Raises UsageError where the cluster cannot run
+    them, and what a batch raised there.
     """
     if on is None:
         for number in numbers:
-            yield number, run_batch(*work(number))
+            yield number, run_batch(*work(number), trials=trials)
         return
-    yield from _run_on(on, iter(numbers), work)
+    yield from _run_on(on, iter(numbers), work, trials)
 
 
 def cores_of(client: Client) -> int:
@@ -76,11 +87,13 @@ def cores_of(client: Client) -> int:
     return cores
 
 
-def _run_on(client: Client, numbers: Iterator[int], work: Callable[[int], Work]) -> Generator[Rows]:
+def _run_on(
+    client: Client, numbers: Iterator[int], work: Callable[[int], Work], trials: Recorder
+) -> Generator[Rows]:
     from distributed import as_completed
 
     ahead = cores_of(client) * AHEAD_PER_CORE
-    running: dict[Future, int] = {}
+    running: dict[Future, tuple[int, Work]] = {}
     series: dict[tuple[object, ...], Future] = {}
     queue = as_completed([])
     try:
@@ -89,7 +102,10 @@ def _run_on(client: Client, numbers: Iterator[int], work: Callable[[int], Work])
             if len(running) >= ahead:
                 break
         for future in queue:
-            yield running.pop(future), _rows_of(future)
+            (done, made), rows = running.pop(future), _rows_of(future)
+            if rows is not None:
+                trials.record(partial(_batch_of, *made, rows))
+            yield done, rows
             for number in numbers:
                 queue.add(_submit(client, number, work, running, series))
                 break
@@ -102,7 +118,7 @@ def _submit(
     client: Client,
     number: int,
     work: Callable[[int], Work],
-    running: dict[Future, int],
+    running: dict[Future, tuple[int, Work]],
     series: dict[tuple[object, ...], Future],
 ) -> Future:
     candles, batch = work(number)
@@ -119,8 +135,24 @@ def _submit(
                 warnings.filterwarnings("ignore", "Sending large graph")
                 series[key] = client.submit(_receive, candles, pure=False, retries=TRIES)
         future = client.submit(_run_parcel, series[key], parcel, pure=False, retries=TRIES)
-    running[future] = number
+    running[future] = number, (candles, batch)
     return future
+
+
+def _batch_of(candles: Candles, batch: Batch, rows: pl.DataFrame) -> TrialBatch:
+    """Return the trials of the rows that a worker sent back."""
+    valid = np.ascontiguousarray(batch.params[valid_mask(batch.spec, batch.params)])
+    params, exits = parted(valid, batch.spec.params_dtype)
+    return batch_of_frame(
+        candles,
+        batch.spec,
+        batch.costs,
+        rules=trading_rules(candles, batch.costs)[0],
+        params=params,
+        exits=exits,
+        warm=warm_starts(candles, batch.spec, valid) * (not batch.all_history),
+        frame=rows,
+    )
 
 
 def _receive(candles: Candles) -> Candles:

@@ -15,6 +15,7 @@ from workbench.backtest.event_instance import EventInstance
 from workbench.backtest.event_market import EventMarket
 from workbench.backtest.market_model import AT_ONCE, MarketModel
 from workbench.backtest.overlay import first_record
+from workbench.backtest.recording import LEDGER, Recorder, counted
 from workbench.backtest.results import BacktestResult, reasons_for
 from workbench.backtest.round_trips import profits_of, round_trips
 from workbench.backtest.scorecard import Span, score
@@ -38,6 +39,7 @@ def event_driven(
     costs: Costs | None = None,
     model: MarketModel = AT_ONCE,
     exits: ExitsForm = None,
+    trials: Recorder = LEDGER,
     **params: Number,
 ) -> BacktestResult:
     """Run one parameter set through the matching engine; needs `filters="exchange"`.
@@ -48,6 +50,7 @@ def event_driven(
     costs = costs or Costs(filters="exchange")
     rules, notes = exchange_rules(candles, costs)
     record = spec.params(**params)
+    trials.ready()
     market = EventMarket({rules.symbol: rules}, costs, model)
     one = EventInstance(
         NAME, candles, spec, record, rules, market, capital=costs.cash, exits=exits_of(exits)
@@ -56,7 +59,9 @@ def event_driven(
         one.trade(t)
         one.close(t)
     market.ledger.check_conservation()
-    return result_of(one, candles, costs, notes=(*notes, *model.said()))
+    result = result_of(one, candles, costs, notes=(*notes, *model.said()))
+    other = "" if model == AT_ONCE else repr(model)
+    return counted(result, trials, rules=rules, warm=one.warm, model=other)
 
 
 def exchange_rules(candles: Candles, costs: Costs) -> tuple[Instrument, tuple[str, ...]]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from workbench.backtest.headline_rules import Outcome, cold_start, published
+from workbench.backtest.recording import LEDGER, Gathering, Recorder
 from workbench.backtest.setting import Costs, beats, holding_curve
 from workbench.backtest.sweep import sweep_params
 from workbench.data import load, resample
@@ -48,6 +50,7 @@ class Headline:
 
     frame: pl.DataFrame
     source: str
+    uncounted: str = ""  # why trials are missing from the ledger
 
     def summary(self) -> dict[str, dict[str, object]]:
         """Return the three columns as `workbench headline --json` prints them."""
@@ -93,23 +96,26 @@ class Headline:
         }
 
 
-def headline_study(tick: Callable[[int], object] | None = None) -> Headline:
+def headline_study(
+    tick: Callable[[int], object] | None = None, *, trials: Recorder = LEDGER
+) -> Headline:
     """Run all 2,400 scenarios three times; `tick(n)` is called as n more are done.
 
+    The honest ones are trials; the other two columns are arithmetic that no engine of ours would do.
     Raises DataError where recorded candles do not cover the study.
     """
     import polars as pl
 
     parts, sources = [], set()
-    for symbol in SYMBOLS:
-        for interval in INTERVALS:
+    with Gathering(trials) as gathering:
+        for symbol, interval in product(SYMBOLS, INTERVALS):
             series = _series(symbol, interval)
             sources.add(series.source)
             for days in LOOK_BACKS:
-                parts.append(_scenarios(series, days))
+                parts.append(_scenarios(series, days, gathering))
                 if tick:
                     tick(len(PARAMETER_SETS))
-    return Headline(pl.concat(parts), " + ".join(sorted(sources)))
+    return Headline(pl.concat(parts), " + ".join(sorted(sources)), gathering.uncounted)
 
 
 def _series(symbol: str, interval: str) -> Candles:
@@ -127,7 +133,7 @@ def _series(symbol: str, interval: str) -> Candles:
     return Candles.from_frame(weekly, parse_timeframe(interval), source=candles.source)
 
 
-def _scenarios(series: Candles, days: int) -> pl.DataFrame:
+def _scenarios(series: Candles, days: int, trials: Recorder) -> pl.DataFrame:
     import polars as pl
 
     times = series.records["open_time"]
@@ -136,7 +142,7 @@ def _scenarios(series: Candles, days: int) -> pl.DataFrame:
     close, opens = window["close"].copy(), window["open"].copy()
     wrong = [published(close, *one) for one in PARAMETER_SETS]
     cold = [cold_start(opens, close, *one) for one in PARAMETER_SETS]
-    honest, holding = _honest(series, begins)
+    honest, holding = _honest(series, begins, trials)
     return pl.DataFrame(
         {
             "symbol": [series.symbol] * len(PARAMETER_SETS),
@@ -151,7 +157,7 @@ def _scenarios(series: Candles, days: int) -> pl.DataFrame:
     )
 
 
-def _honest(series: Candles, begins: int) -> tuple[list[Outcome], float]:
+def _honest(series: Candles, begins: int, trials: Recorder) -> tuple[list[Outcome], float]:
     closed = [series.timeframe.next(int(t)) <= RUN_MS for t in series.records["open_time"][-2:]]
     ends = len(series.records) - closed.count(False)
     candles = Candles(series.symbol, series.timeframe, series.records[:ends], begins, series.source)
@@ -159,7 +165,9 @@ def _honest(series: Candles, begins: int) -> tuple[list[Outcome], float]:
     params = np.zeros(len(PARAMETER_SETS), spec.params_dtype)
     for i, one in enumerate(PARAMETER_SETS):
         params[i] = one
-    frame = sweep_params(candles, spec, params, costs=HONEST_COSTS, all_history=True).frame
+    frame = sweep_params(
+        candles, spec, params, costs=HONEST_COSTS, all_history=True, trials=trials
+    ).frame
     outcomes = [
         Outcome(100.0 * row["total_return"], row["trades"], row["trades"] > 0 or row["open_trade"])
         for row in frame.iter_rows(named=True)

@@ -24,6 +24,8 @@ from workbench.backtest.event_instance import EventInstance
 from workbench.backtest.event_market import EventMarket, pair_of
 from workbench.backtest.market_model import AT_ONCE, MarketModel
 from workbench.backtest.portfolio_result import PortfolioResult
+from workbench.backtest.recording import LEDGER, Gathering, Recorder, counted
+from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.core.costs import SCALE
 from workbench.errors import UsageError
@@ -81,9 +83,11 @@ def run_portfolio(
     costs: Costs | None = None,
     model: MarketModel = AT_ONCE,
     caps: AccountCaps | None = None,
+    trials: Recorder = LEDGER,
 ) -> PortfolioResult:
     """Run all parts on one account; `costs.cash` is what the account has, at least their capital.
 
+    Each part is a trial of its strategy; caps, and a pair that is shared, make it another one.
     Raises UsageError for names that are taken twice, more capital than cash, other quote assets or other
     filters than the exchange's, DataError for candles that cannot be traded.
     """
@@ -91,6 +95,7 @@ def run_portfolio(
     rules, notes = _rules(parts, costs)
     _demand_budget(parts, costs)
     books = _books(parts, rules)
+    trials.ready()
     market = EventMarket({one.symbol: one for one in books.values()}, costs, model)
     account = _Account(market, caps or AccountCaps(), spare=costs.cash - _capital(parts))
     for part in parts:
@@ -110,12 +115,38 @@ def run_portfolio(
         )
         for part, one in zip(parts, account.instances, strict=True)
     }
+    uncounted = _counted(results, account, rules, model, trials)
     refusals = [(one.name, *said) for one in account.instances for said in one.refusals]
     return PortfolioResult.build(
         results, costs=costs, spare=account.spare,
         steps={name: one.step_e8 / SCALE for name, one in rules.items()},
-        refusals=refusals, notes=model.said(),
+        refusals=refusals, notes=(*model.said(), *uncounted),
     )  # fmt: skip
+
+
+def _counted(
+    results: Mapping[str, BacktestResult],
+    account: _Account,
+    rules: Mapping[str, Instrument],
+    model: MarketModel,
+    trials: Recorder,
+) -> tuple[str, ...]:
+    """Record every part; return what must be said where that could not be."""
+    symbols = [one.symbol for one in rules.values()]
+    with Gathering(trials) as gathering:
+        for one in account.instances:
+            shared = symbols.count(rules[one.name].symbol) > 1
+            others = [repr(what) for what, is_other in (
+                (model, model != AT_ONCE), (account.caps, account.caps != AccountCaps()), ("shared pair", shared),
+            ) if is_other]  # fmt: skip
+            counted(
+                results[one.name],
+                gathering,
+                rules=rules[one.name],
+                warm=one.warm,
+                model=" ".join(others),
+            )
+    return (gathering.uncounted,) if gathering.uncounted else ()
 
 
 class _Account:

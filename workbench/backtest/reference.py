@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from workbench.backtest.recording import LEDGER, Recorder, counted
 from workbench.backtest.results import BacktestResult, reasons_for
 from workbench.backtest.round_trips import profits_of, round_trips
 from workbench.backtest.scorecard import Span, score
@@ -184,7 +185,12 @@ class _Instance(bt.Strategy):
 
 
 def reference(
-    candles: Candles, spec: Spec, *, costs: Costs | None = None, **params: Number
+    candles: Candles,
+    spec: Spec,
+    *,
+    costs: Costs | None = None,
+    trials: Recorder = LEDGER,
+    **params: Number,
 ) -> BacktestResult:
     """Run one parameter set through backtrader; it knows targets only, and no filters.
 
@@ -196,6 +202,7 @@ def reference(
         raise UsageError("backtrader knows no lots and ticks; use engine backtrader with 'none'")
     demand_window(candles)
     record = spec.params(**params)
+    trials.ready()
     decider = Decider(spec, record)
     warm = int(warm_starts(candles, spec, record.reshape(1))[0])
     state = decider.warm_up(
@@ -208,7 +215,7 @@ def reference(
         Span.of(candles), costs.cash, done.curve, profits_of(trades),
         held=done.held, open_trade=bool(done.position.size), fees=done.fees,
     )  # fmt: skip
-    return BacktestResult(
+    result = BacktestResult(
         spec=spec,
         params=spec.values(record),
         candles=candles,
@@ -223,6 +230,7 @@ def reference(
         data_sha256=sha256_of(candles.records[warm:]),
         notes=warm_up_notes(candles, spec, record.reshape(1)),
     )
+    return counted(result, trials, rules=None, warm=warm)
 
 
 def _run(candles: Candles, costs: Costs, decider: Decider, state: bytes) -> _Instance:

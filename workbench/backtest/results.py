@@ -6,7 +6,7 @@ and `reasons` says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ class SweepResult:
     path: Path | None = None
     streamed: int = 0
     columns: tuple[str, ...] = ()  # those of DETAIL_COLUMNS that were asked for
+    uncounted: str = ""  # why trials are missing from the ledger; no verdict may rely on its N then
 
     @classmethod
     def build(
@@ -65,6 +66,7 @@ class SweepResult:
         data_sha256: str,
         seconds: float,
         notes: tuple[str, ...],
+        uncounted: str,
     ) -> SweepResult:
         """Turn kernel records into a frame: NaN becomes null, flags become booleans."""
         import polars as pl
@@ -89,7 +91,13 @@ class SweepResult:
             seconds,
             notes,
             columns=tuple(more),
-        )
+        ).noting(uncounted)
+
+    def noting(self, uncounted: str) -> SweepResult:
+        """Return the result saying why trials of it are not in the ledger; itself where all are."""
+        if not uncounted:
+            return self
+        return replace(self, uncounted=uncounted, notes=(*self.notes, uncounted))
 
     def __len__(self) -> int:
         return self.streamed if self.rows is None else self.rows.height
@@ -170,6 +178,7 @@ class BacktestResult:
     exits: np.ndarray = field(default_factory=no_exits)
     ambiguous: int = 0
     guarded: int = 0
+    uncounted: str = ""  # why this trial is missing from the ledger
 
     @cached_property
     def fills(self) -> pl.DataFrame:

@@ -9,7 +9,8 @@ All three draw from the values of a grid's axes, so a parameter never leaves wha
 
 The result is a sweep's, with four columns more: `trial` (in order), `state` (complete, pruned,
 invalid, error), `stages` (how many parts of the window it ran) and `value` (the metric where it stopped). A
-search that forgets its failures would make its best look better than it is.
+search that forgets its failures would make its best look better than it is: the ledger counts the pruned
+too, with the Sharpe ratio of the part of the window that they ran.
 """
 
 from __future__ import annotations
@@ -21,17 +22,21 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from workbench.analysis.trial_rows import TrialBatch
 from workbench.backtest.columns import DETAIL_COLUMNS, METRIC_COLUMNS
+from workbench.backtest.exits import parted
 from workbench.backtest.grids import Grid, valid_mask
 from workbench.backtest.progress import progress_bar
+from workbench.backtest.recording import LEDGER, NOT_TRIALS, Recorder, batch_of_frame
 from workbench.backtest.results import SweepResult, parameter_columns
-from workbench.backtest.setting import Costs
-from workbench.backtest.sweep import sweep_params
+from workbench.backtest.setting import Costs, trading_rules
+from workbench.backtest.sweep import sweep_params, warm_starts
 from workbench.errors import UsageError
 from workbench.market.candles import Candles
 
 if TYPE_CHECKING:
     import polars as pl
+    from optuna.trial import TrialState
 
 Method = Literal["random", "lhs", "optuna"]
 METHODS = ("random", "lhs", "optuna")
@@ -49,6 +54,7 @@ class _Trial:
     state: str = "complete"
     stages: int = 0
     value: float | None = None
+    row: pl.DataFrame | None = None  # of the last stage that it ran
 
 
 def search_params(
@@ -62,6 +68,7 @@ def search_params(
     costs: Costs | None = None,
     progress: bool = False,
     columns: tuple[str, ...] = (),
+    counter: Recorder = LEDGER,
 ) -> SweepResult:
     """Try `trials` combinations of a grid; the same seed tries the same ones.
 
@@ -77,11 +84,11 @@ def search_params(
         raise UsageError(f"trials={trials} is out of range; it takes 1 to {MOST_TRIALS:,}")
     costs, began = costs or Costs(), time.perf_counter()
     if method == "optuna":
-        result = _optuna(candles, grid, trials, seed, metric, costs, progress, columns)
+        result = _optuna(candles, grid, trials, seed, metric, costs, progress, columns, counter)
     else:
         draw = _random if method == "random" else _latin_hypercube
         params = grid.take(draw(grid, trials, seed))
-        result = _sampled(candles, grid, params, metric, costs, progress, columns)
+        result = _sampled(candles, grid, params, metric, costs, progress, columns, counter)
     return replace(result, seconds=time.perf_counter() - began)
 
 
@@ -107,10 +114,17 @@ def _sampled(
     costs: Costs,
     progress: bool,
     columns: tuple[str, ...],
+    counter: Recorder,
 ) -> SweepResult:
     ok = valid_mask(grid.spec, params)
     result = sweep_params(
-        candles, grid.spec, params, costs=costs, progress=progress, columns=columns
+        candles,
+        grid.spec,
+        params,
+        costs=costs,
+        progress=progress,
+        columns=columns,
+        trials=counter,
     )
     states = np.where(ok, "complete", "invalid").tolist()
     return _with_all_trials(result, params, ok, states, [int(one) for one in ok], metric)
@@ -125,8 +139,11 @@ def _optuna(
     costs: Costs,
     progress: bool,
     columns: tuple[str, ...],
+    counter: Recorder,
 ) -> SweepResult:
     import optuna
+
+    counter.ready()
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -139,32 +156,62 @@ def _optuna(
         for name, values in grid.values.items()
     }
     done: list[_Trial] = []
-    with progress_bar(trials, unit="trials", desc="search", shown=progress) as bar:
-        while len(done) < trials:
-            asked = [study.ask(axes) for _ in range(min(TOGETHER, trials - len(done)))]
-            batch = [_Trial(one, tuple(one.params[name] for name in axes)) for one in asked]
-            _run_stages(candles, grid, batch, metric, costs)
-            for one, trial in zip(asked, batch, strict=True):
-                state = {
-                    "invalid": optuna.trial.TrialState.FAIL,
-                    "pruned": optuna.trial.TrialState.PRUNED,
-                    "complete": optuna.trial.TrialState.COMPLETE,
-                }[trial.state]
-                if trial.state == "complete" and trial.value is None:
-                    state = optuna.trial.TrialState.FAIL  # it ran, but has no such metric
-                study.tell(one, trial.value if state.name == "COMPLETE" else None, state)
-            done += batch
-            bar.update(len(batch))
+    try:
+        with progress_bar(trials, unit="trials", desc="search", shown=progress) as bar:
+            while len(done) < trials:
+                asked = [study.ask(axes) for _ in range(min(TOGETHER, trials - len(done)))]
+                batch = [_Trial(one, tuple(one.params[name] for name in axes)) for one in asked]
+                done += batch
+                _run_stages(candles, grid, batch, metric, costs)
+                for one, trial in zip(asked, batch, strict=True):
+                    study.tell(one, *_verdict(trial))
+                bar.update(len(batch))
+    finally:  # what was tried is counted, however the search ends
+        ran = [one for one in done if one.row is not None]
+        made = [lambda: _batch_of(candles, grid, costs, ran)] if ran else []
+        uncounted = counter.record(*made)
     params = grid.take(np.array([grid.number(one.places) for one in done]))
     ok = np.array([one.state == "complete" for one in done])
     if not ok.any():
         raise UsageError(
             f"none of the {trials} trials was valid and ran to the end; allow more trials"
         )
-    result = sweep_params(candles, grid.spec, params[ok], costs=costs, columns=columns)
+    result = sweep_params(
+        candles, grid.spec, params[ok], costs=costs, columns=columns, trials=NOT_TRIALS
+    ).noting(uncounted)
     states, stages = [one.state for one in done], [one.stages for one in done]
     result = _with_all_trials(result, params, ok, states, stages, metric)
     return _with_values(result, [one.value for one in done])
+
+
+def _verdict(trial: _Trial) -> tuple[float | None, TrialState]:
+    """Return what optuna is told of a trial that has run."""
+    from optuna.trial import TrialState
+
+    states = {"invalid": TrialState.FAIL, "pruned": TrialState.PRUNED}
+    if trial.state in states:
+        return None, states[trial.state]
+    if trial.value is None:
+        return None, TrialState.FAIL  # it ran, but has no such metric
+    return trial.value, TrialState.COMPLETE
+
+
+def _batch_of(candles: Candles, grid: Grid, costs: Costs, ran: list[_Trial]) -> TrialBatch:
+    """Return the trials of a search that ran, as the whole window's."""
+    import polars as pl
+
+    numbers = np.array([grid.number(one.places) for one in ran], np.int64)
+    params, exits = parted(grid.take(numbers), grid.spec.params_dtype)
+    return batch_of_frame(
+        candles,
+        grid.spec,
+        costs,
+        rules=trading_rules(candles, costs)[0],
+        params=params,
+        exits=exits,
+        warm=warm_starts(candles, grid.spec, params),
+        frame=pl.concat([one.row for one in ran if one.row is not None]),
+    )
 
 
 def _run_stages(
@@ -178,11 +225,18 @@ def _run_stages(
         if not left:
             return
         columns = (metric,) if metric in DETAIL_COLUMNS else ()
-        values = sweep_params(
-            _share(candles, share), grid.spec, params[left], costs=costs, columns=columns
-        ).frame[metric]
-        for i, value in zip(left, values, strict=True):
+        rows = sweep_params(
+            _share(candles, share),
+            grid.spec,
+            params[left],
+            costs=costs,
+            columns=columns,
+            data_sha256="",
+            trials=NOT_TRIALS,
+        ).frame
+        for at, (i, value) in enumerate(zip(left, rows[metric], strict=True)):
             one = batch[i]
+            one.row = rows[at]
             one.stages, one.value = stage, None if value is None else float(value)
             if one.value is not None and stage < len(STAGES):
                 _report(one, stage)

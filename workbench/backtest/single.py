@@ -6,6 +6,7 @@ import numpy as np
 
 from workbench.backtest.kernels import kernel
 from workbench.backtest.overlay import first_record
+from workbench.backtest.recording import LEDGER, Recorder, batch_of_run
 from workbench.backtest.results import (
     ERRORS,
     BacktestResult,
@@ -31,6 +32,7 @@ def backtest(
     *,
     costs: Costs | None = None,
     exits: ExitsForm = None,
+    trials: Recorder = LEDGER,
     **params: Number,
 ) -> BacktestResult:
     """Run one parameter set with the compiled kernel; exchange filters are on by default.
@@ -39,11 +41,18 @@ def backtest(
     for candles that cannot be traded.
     """
     costs = costs or Costs(filters="exchange")
-    return run_set(candles, spec, spec.params(**params).reshape(1), exits_of(exits), costs=costs)
+    record = spec.params(**params).reshape(1)
+    return run_set(candles, spec, record, exits_of(exits), costs=costs, trials=trials)
 
 
 def run_set(
-    candles: Candles, spec: Spec, record: np.ndarray, levels: np.ndarray, *, costs: Costs
+    candles: Candles,
+    spec: Spec,
+    record: np.ndarray,
+    levels: np.ndarray,
+    *,
+    costs: Costs,
+    trials: Recorder = LEDGER,
 ) -> BacktestResult:
     """Run one parameter record with one EXITS record, both of shape (1,), as `backtest` does."""
     demand_window(candles)
@@ -59,7 +68,9 @@ def run_set(
         rules=rules,
         equities=curve,
     )
+    trials.ready()
     fills = kernel(spec).run_whole(run)
+    uncounted = trials.record(lambda: batch_of_run(candles, spec, costs, run))
     error = int(run.rows["error"][0])
     if error != ERROR_NONE:
         mend = "" if error in (ERROR_RANGE, ERROR_OUTGROWN) else "; mend its decide"
@@ -84,10 +95,11 @@ def run_set(
         curve=curve,
         pending=bool(run.rows["pending"][0]),
         data_sha256=candles.used_sha256(first_record(candles, levels, costs.guards, int(warm[0]))),
-        notes=notes + warm_up_notes(candles, spec, record),
+        notes=notes + warm_up_notes(candles, spec, record) + ((uncounted,) if uncounted else ()),
         exits=levels,
         ambiguous=int(run.rows["ambiguous"][0]),
         guarded=int(run.rows["guarded"][0]),
+        uncounted=uncounted,
     )
 
 

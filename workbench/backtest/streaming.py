@@ -22,6 +22,7 @@ from workbench.backtest.grids import Grid, spans, valid_mask
 from workbench.backtest.kernels import kernel
 from workbench.backtest.parts import Parts
 from workbench.backtest.progress import progress_bar
+from workbench.backtest.recording import LEDGER, NOT_TRIALS, Gathering, Recorder
 from workbench.backtest.results import SweepResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
@@ -50,17 +51,24 @@ def sweep_to(
     progress: bool = False,
     rows_a_part: int | None = None,
     columns: tuple[str, ...] = (),
+    trials: Recorder = LEDGER,
 ) -> SweepResult:
     """Run a grid and stream its rows into a parquet file; memory does not grow with the grid.
 
-    Parts that an earlier call finished are not run again with `resume`, however it ended. Raises
+    Parts that an earlier call finished are not run again with `resume`, however it ended; the trials of a
+    part are on the ledger's disk before the part is. Raises
     UsageError where no combination is valid or the parts are those of another sweep.
     """
     costs, began, spec = costs or Costs(), time.perf_counter(), grid.spec
     size = rows_a_part or part_rows(len(candles.records))
     valid, longest = _survey(grid)
     probe = sweep_params(
-        candles, spec, grid.take(np.array([longest])), costs=costs, columns=columns
+        candles,
+        spec,
+        grid.take(np.array([longest])),
+        costs=costs,
+        columns=columns,
+        trials=NOT_TRIALS,
     )
     ends = list(spans(len(grid), size))
     plan = _plan_of(grid, probe.data_sha256, costs, size, columns)
@@ -72,10 +80,11 @@ def sweep_to(
     def keep(number: int, rows: pl.DataFrame | None) -> None:
         parts.put(number, probe.frame.clear() if rows is None else rows)
 
-    with parts.writing(resume=resume) as left:
-        _run(left, work, on, ends, progress, keep)
+    gathering = Gathering(trials, most_rows=1)
+    with gathering, parts.writing(resume=resume) as left:
+        _run(left, work, on, ends, progress, keep, gathering)
     return replace(
-        probe,
+        probe.noting(gathering.uncounted),
         rows=None,
         path=out,
         streamed=valid,
@@ -98,6 +107,7 @@ def sweep_on(
     costs: Costs | None = None,
     progress: bool = False,
     columns: tuple[str, ...] = (),
+    trials: Recorder = LEDGER,
 ) -> SweepResult:
     """Run parameter records on a cluster; the frame is that of `sweep_params`, bit for bit."""
     import polars as pl
@@ -108,7 +118,8 @@ def sweep_on(
         raise UsageError(f"none of the {len(params):,} combinations is valid; {spec.title}")
     chosen = np.ascontiguousarray(params[ok])
     longest = int(np.argmax(np.broadcast_to(spec.stable(chosen), (len(chosen),))))
-    probe = sweep_params(candles, spec, chosen[longest : longest + 1], costs=costs, columns=columns)
+    one = chosen[longest : longest + 1]
+    probe = sweep_params(candles, spec, one, costs=costs, columns=columns, trials=NOT_TRIALS)
     size = -(-len(chosen) // (cores * PARTS_A_CORE))
     ends = list(spans(len(chosen), min(size, part_rows(len(candles.records)))))
     frames: dict[int, pl.DataFrame] = {}
@@ -121,9 +132,10 @@ def sweep_on(
         assert rows is not None  # all of them are valid
         frames[number] = rows
 
-    _run(list(range(len(ends))), work, client, ends, progress, keep)
+    with Gathering(trials) as gathering:
+        _run(list(range(len(ends))), work, client, ends, progress, keep, gathering)
     return replace(
-        probe,
+        probe.noting(gathering.uncounted),
         rows=pl.concat([frames[number] for number in range(len(ends))]),
         invalid_combinations=int(len(params) - len(chosen)),
         seconds=time.perf_counter() - began,
@@ -137,11 +149,12 @@ def _run(
     ends: Spans,
     progress: bool,
     keep: Callable[[int, pl.DataFrame | None], None],
+    trials: Recorder,
 ) -> None:
     total = sum(ends[n][1] - ends[n][0] for n in numbers)
     with (
         progress_bar(total, unit="sets", desc="sweep", shown=progress) as bar,
-        closing(run_batches(numbers, work, on=on)) as finished,
+        closing(run_batches(numbers, work, trials=trials, on=on)) as finished,
     ):
         for number, rows in finished:
             keep(number, rows)

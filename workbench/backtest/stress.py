@@ -14,6 +14,7 @@ import numpy as np
 
 from workbench.analysis.robustness import break_even_cost
 from workbench.backtest.market_model import MarketModel
+from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import run_set
@@ -41,7 +42,14 @@ class Chosen:
 
     def run(self, costs: Costs | None = None) -> BacktestResult:
         """Run it, at other costs where some are given."""
-        return run_set(self.candles, self.spec, self.record, self.exits, costs=costs or self.costs)
+        return run_set(
+            self.candles,
+            self.spec,
+            self.record,
+            self.exits,
+            costs=costs or self.costs,
+            trials=NOT_TRIALS,  # it looks harder at a choice that was made
+        )
 
 
 def at_costs(chosen: Chosen) -> tuple[CostRow, ...]:
@@ -79,6 +87,7 @@ def delayed(chosen: Chosen, delays: tuple[int, ...]) -> tuple[tuple[CostRow, ...
                 costs=costs,
                 model=model,
                 exits=exits_form(chosen.exits[0]),
+                trials=NOT_TRIALS,
                 **chosen.spec.values(chosen.record[0]),
             )
         except WorkbenchError as error:

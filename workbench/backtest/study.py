@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from workbench.backtest.grids import spans
 from workbench.backtest.kernels import kernel
 from workbench.backtest.parts import Parts
 from workbench.backtest.progress import progress_bar
+from workbench.backtest.recording import LEDGER, NOT_TRIALS, ROWS_AT_ONCE, Gathering, Recorder
 from workbench.backtest.setting import holding_curve
 from workbench.backtest.study_plan import ParameterSets, StudyPlan, Window
 from workbench.backtest.study_result import StudyResult
@@ -98,9 +99,11 @@ def run_study(
     on: Client | None = None,
     progress: bool = False,
     rows_a_part: int = ROWS_A_PART,
+    trials: Recorder = LEDGER,
 ) -> StudyResult:
     """Run a study; with `out` its rows stream to that parquet file, else they are kept in memory.
 
+    Every row is a trial; those of a part are on the ledger's disk before the part is.
     Raises UsageError for a plan or a file that does not fit, DataError where candles are missing.
     """
     import polars as pl
@@ -109,20 +112,24 @@ def run_study(
     market, jobs = _Market(plan), list(_jobs(plan, rows_a_part))
     key = _key(plan, market, rows_a_part)
     empty = _empty(plan, market)
+    gathering = Gathering(trials, most_rows=ROWS_AT_ONCE if out is None else 1)
+    run = partial(_run, plan, jobs, market, on, progress, empty, gathering)
     if out is None:
         frames: dict[int, pl.DataFrame] = {}
-        _run(plan, jobs, range(len(jobs)), market, on, progress, frames.__setitem__, empty)
+        with gathering:
+            run(range(len(jobs)), frames.__setitem__)
         result = StudyResult.kept(plan, pl.concat([frames[number] for number in range(len(jobs))]))
     else:
         parts = Parts(out, key, len(jobs), plan.columns)
-        with parts.writing(resume=resume) as left:
-            _run(plan, jobs, left, market, on, progress, parts.put, empty)
+        with gathering, parts.writing(resume=resume) as left:
+            run(left, parts.put)
         result = StudyResult.written(plan, out)
     return replace(
         result,
         invalid_combinations=sum(one.invalid for one in plan.sets) * plan.series_windows,
         sources=tuple(sorted(market.sources)),
         seconds=time.perf_counter() - began,
+        uncounted=gathering.uncounted,
     )
 
 
@@ -138,12 +145,13 @@ def _jobs(plan: StudyPlan, size: int) -> Iterator[_Job]:
 def _run(
     plan: StudyPlan,
     jobs: list[_Job],
-    numbers: Sequence[int],
     market: _Market,
     on: Client | None,
     progress: bool,
-    keep: Callable[[int, pl.DataFrame], None],
     empty: pl.DataFrame,
+    trials: Recorder,
+    numbers: Sequence[int],
+    keep: Callable[[int, pl.DataFrame], None],
 ) -> None:
     held: dict[int, float] = {}  # what holding earned, by job: on a cluster jobs end in any order
 
@@ -157,7 +165,7 @@ def _run(
     total = sum(jobs[n].end - jobs[n].begin for n in numbers)
     with (
         progress_bar(total, unit="tests", desc="study", shown=progress) as bar,
-        closing(run_batches(numbers, work, on=on)) as finished,
+        closing(run_batches(numbers, work, trials=trials, on=on)) as finished,
     ):
         for number, rows in finished:
             assert rows is not None  # a plan keeps valid sets alone
@@ -197,7 +205,12 @@ def _empty(plan: StudyPlan, market: _Market) -> pl.DataFrame:
     first = plan.sets[0]
     candles = market.window(plan.symbols[0], plan.intervals[0], plan.windows[0])
     metrics = sweep_params(
-        candles, first.spec, first.params[:1], costs=plan.costs, columns=plan.columns
+        candles,
+        first.spec,
+        first.params[:1],
+        costs=plan.costs,
+        columns=plan.columns,
+        trials=NOT_TRIALS,
     ).frame
     for sets in plan.sets:
         for one in sets.spec.parameters:

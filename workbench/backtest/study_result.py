@@ -29,6 +29,7 @@ class StudyResult:
     invalid_combinations: int = 0
     sources: tuple[str, ...] = ()
     seconds: float = 0.0
+    uncounted: str = ""  # why trials are missing from the ledger; no verdict may rely on its N then
 
     @classmethod
     def kept(cls, plan: StudyPlan, frame: pl.DataFrame) -> StudyResult:
@@ -161,6 +162,7 @@ class StudyResult:
             "sources": list(self.sources),
             "seconds": round(self.seconds, 3),
             "out": str(self.path) if self.path else None,
+            "notes": [self.uncounted] if self.uncounted else [],
             **{f"by_{key}": self.ranking(key, metric).head(25).to_dicts() for key in KEYS},
             "benchmarks": self.benchmarks().to_dicts(),
             "best": self.best(metric),

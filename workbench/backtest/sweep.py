@@ -18,6 +18,7 @@ from workbench.backtest.exits import parted
 from workbench.backtest.grids import valid_mask
 from workbench.backtest.kernels import Run, kernel
 from workbench.backtest.overlay import first_record, overlay_of
+from workbench.backtest.recording import LEDGER, Recorder, batch_of_run
 from workbench.backtest.results import SweepResult
 from workbench.backtest.scorecard import Span
 from workbench.backtest.scratch import EQUITY
@@ -51,12 +52,15 @@ def sweep_params(
     all_history: bool = False,
     data_sha256: str | None = None,
     columns: tuple[str, ...] = (),
+    trials: Recorder = LEDGER,
 ) -> SweepResult:
     """Run the given parameter records; those that are not `valid` are dropped and counted.
 
     Each is fed as many candles before the window as make it stable, or all that there are. `columns`
     are of DETAIL_COLUMNS, which cost a second run of each set by the plain kernel. A caller
     who knows `data_sha256` already hands it in: hashing a long series takes as long as hundreds of sets.
+    Each set is a trial, on the ledger's disk before this returns, and those that were computed when it is
+    interrupted too.
     """
     costs = costs or Costs()
     demand_window(candles)
@@ -70,9 +74,13 @@ def sweep_params(
     rules, notes = trading_rules(candles, costs)
     own, exits = parted(chosen, spec.params_dtype)
     run = run_of(candles, own, warm=warm, exits=exits, costs=costs, rules=rules)
+    trials.ready()
     began = time.perf_counter()
     threads = threads or os.cpu_count() or 1
-    _run(run, spec, costs, threads=threads, progress=progress)
+    try:
+        _run(run, spec, costs, threads=threads, progress=progress)
+    finally:
+        uncounted = trials.record(lambda: batch_of_run(candles, spec, costs, run))
     more: dict[str, np.ndarray] = {}
     if columns:
         span = Span.of(candles)
@@ -91,6 +99,7 @@ def sweep_params(
         data_sha256=data_sha256,
         seconds=time.perf_counter() - began,
         notes=notes,
+        uncounted=uncounted,
     )
 
 

@@ -26,6 +26,7 @@ from workbench.analysis.overfitting import Moments
 from workbench.analysis.robustness import best_trades_share, quarter_returns
 from workbench.analysis.trials import TrialCounts
 from workbench.backtest.bias import check_bias
+from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.replayed import returns_of_curve
 from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.scorecard import Span, growth
@@ -267,6 +268,7 @@ def walked(case: Case) -> tuple[WalkForwardResult | None, str]:
             case.rivals.records,
             metric=case.rivals.metric,
             costs=chosen.costs,
+            trials=NOT_TRIALS,
         )
     except WorkbenchError as error:
         return None, str(error)

@@ -26,6 +26,7 @@ from workbench.backtest.folds import Fold, Length, lay_folds
 from workbench.backtest.grids import valid_mask
 from workbench.backtest.overlay import first_record
 from workbench.backtest.progress import progress_bar
+from workbench.backtest.recording import LEDGER, Recorder
 from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import run_set
@@ -51,6 +52,7 @@ class _Search:
     metric: str
     choose: str
     on: Client | None
+    trials: Recorder
 
 
 def walk_forward(
@@ -67,10 +69,12 @@ def walk_forward(
     costs: Costs | None = None,
     on: Client | None = None,
     progress: bool = False,
+    trials: Recorder = LEDGER,
 ) -> WalkForwardResult:
     """Choose among the parameter records on each fold's train window and run the choice on its test window.
 
-    Those that are not `valid` are dropped and counted; records may carry exits (`backtest.exits`). Raises
+    Each set on each train window is a trial, and each choice on its test window. Those that are not `valid`
+    are dropped and counted; records may carry exits (`backtest.exits`). Raises
     UsageError for folds, a metric or a choice that cannot be, and where no set of a fold has the metric;
     DataError where the candles are too few.
     """
@@ -83,7 +87,7 @@ def walk_forward(
             f"none of the {len(params):,} combinations is valid; {spec.name}: {spec.title}"
         )
     chosen = np.ascontiguousarray(params[ok])
-    search = _Search(spec, chosen, axes_of(chosen), costs, metric, choose, on)
+    search = _Search(spec, chosen, axes_of(chosen), costs, metric, choose, on, trials)
     runs: list[FoldRun] = []
     with progress_bar(
         len(chosen) * len(laid), unit="sets", desc="walk-forward", shown=progress
@@ -119,7 +123,9 @@ def _run_fold(candles: Candles, fold: Fold, search: _Search, cash: float, *, of:
     own, exits = parted(record, search.spec.params_dtype)
     costs = replace(search.costs, cash=cash)
     try:
-        run = run_set(fold.test(candles), search.spec, own, exits, costs=costs)
+        run = run_set(
+            fold.test(candles), search.spec, own, exits, costs=costs, trials=search.trials
+        )
     except UsageError as error:
         raise UsageError(f"fold {fold.number} of {of}, out of sample: {error}") from None
     return _told(fold, found, record, swept, values, closed_at_end(run))
@@ -150,11 +156,24 @@ def _told(
 def _sweep(train: Candles, search: _Search) -> SweepResult:
     columns = (search.metric,) if search.metric in DETAIL_COLUMNS else ()
     if search.on is None:
-        return sweep_params(train, search.spec, search.params, costs=search.costs, columns=columns)
+        return sweep_params(
+            train,
+            search.spec,
+            search.params,
+            costs=search.costs,
+            columns=columns,
+            trials=search.trials,
+        )
     from workbench.backtest.streaming import sweep_on
 
     return sweep_on(
-        search.on, train, search.spec, search.params, costs=search.costs, columns=columns
+        search.on,
+        train,
+        search.spec,
+        search.params,
+        costs=search.costs,
+        columns=columns,
+        trials=search.trials,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,8 @@ from workbench.errors import UsageError
 from workbench.market.instruments import from_e8
 
 if TYPE_CHECKING:
-    from workbench.face import Run
+    from workbench.backtest.results import BacktestResult
+    from workbench.backtest.setting import Costs
     from workbench.market.candles import Candles
     from workbench.report.parity import Comparison
     from workbench.strategies.spec import Number, Spec
@@ -86,7 +87,7 @@ def parity(
 
 @dataclass(frozen=True)
 class _Case:
-    """What is run, whatever runs it."""
+    """What is run, whatever runs it; no trial: it shows that engines agree, not what a strategy earns."""
 
     candles: Candles
     fine: Candles | None
@@ -98,26 +99,41 @@ class _Case:
     slippage_bps: float
     cash: float
 
-    def run(self, engine: str, filters: options.FilterName) -> Run:
+    def run(self, engine: str, filters: options.FilterName) -> BacktestResult:
         """Return the backtest of one engine."""
-        import workbench as wb
+        from workbench.backtest.engines import run_engine
+        from workbench.backtest.recording import NOT_TRIALS
 
-        return wb.backtest(
-            self.candles, self.spec, engine=engine, filters=filters, fee_bps=self.fee_bps,
-            slippage_bps=self.slippage_bps, cash=self.cash, exits=self.exits, guards=self.guards,
-            fine=self.fine, **self.params,  # type: ignore[arg-type]
-        )  # fmt: skip
+        return run_engine(
+            engine,
+            self._series(),
+            self.spec,
+            costs=self._costs(filters),
+            params=self.params,
+            exits=self.exits,
+            trials=NOT_TRIALS,
+        )
 
     def row(self, filters: options.FilterName) -> dict[str, object]:
         """Return the row of a sweep over this one parameter set."""
-        import workbench as wb
+        from workbench.backtest.grids import Grid
+        from workbench.backtest.recording import NOT_TRIALS
+        from workbench.backtest.sweep import sweep_params
 
-        swept = wb.sweep(
-            self.candles, self.spec, filters=filters, fee_bps=self.fee_bps,
-            slippage_bps=self.slippage_bps, cash=self.cash, exits=self.exits or None,
-            guards=self.guards, fine=self.fine, progress=False, **self.params,  # type: ignore[arg-type]
-        )  # fmt: skip
+        grid = Grid.of(self.spec, self.params, self.exits or None)
+        swept = sweep_params(
+            self._series(), self.spec, grid.all(), costs=self._costs(filters), trials=NOT_TRIALS
+        )
         return swept.frame.row(0, named=True)
+
+    def _series(self) -> Candles:
+        return replace(self.candles, fine=self.fine)
+
+    def _costs(self, filters: options.FilterName) -> Costs:
+        from workbench.backtest.setting import Costs
+        from workbench.execution.guards import Guards
+
+        return Costs(self.fee_bps, self.slippage_bps, self.cash, filters, Guards.of(self.guards))
 
 
 def _wanted(engines: str, *, exits: bool, guards: bool, fine: bool) -> list[str]:
@@ -141,7 +157,7 @@ def _wanted(engines: str, *, exits: bool, guards: bool, fine: bool) -> list[str]
     return wanted
 
 
-def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
+def _compared(case: _Case, engine: str, kernel: BacktestResult) -> list[Comparison]:
     """Return how one engine compares with the kernel; the sweep with and without filters."""
     from workbench.report import parity
 
@@ -158,7 +174,7 @@ def _compared(case: _Case, engine: str, kernel: Run) -> list[Comparison]:
     return [parity.compare_closely(theirs, parity.from_backtest(free))]
 
 
-def _live(kernel: Run, case: _Case) -> Comparison:
+def _live(kernel: BacktestResult, case: _Case) -> Comparison:
     from tqdm import tqdm
 
     from bridge.rehearsal import rehearse
@@ -199,7 +215,9 @@ def _live(kernel: Run, case: _Case) -> Comparison:
     return found
 
 
-def _show(kernel: Run, found: list[Comparison], left_out: list[str], *, as_json: bool) -> None:
+def _show(
+    kernel: BacktestResult, found: list[Comparison], left_out: list[str], *, as_json: bool
+) -> None:
     if as_json:
         said = [{**asdict(one), "equal": one.equal} for one in found]
         about = {
