@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from workbench.errors import DataError
+
 
 def home() -> Path:
-    """Return WORKBENCH_HOME, made on first use for this user alone (mode 0700)."""
+    """Return WORKBENCH_HOME, made on first use for this user alone (mode 0700).
+
+    Raises DataError where it cannot be made.
+    """
     path = home_path()
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"the workbench's home {path} cannot be made: {error.strerror}; set WORKBENCH_HOME to a "
+            "folder that you may write"
+        ) from None
     return path
 
 

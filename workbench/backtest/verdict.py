@@ -267,6 +267,6 @@ def _sample_notes(rows: Rows) -> tuple[str, ...]:
 def _title(chosen: Chosen, rivals: Rivals | None) -> str:
     mark = "SYNTHETIC " if chosen.candles.synthetic else ""
     values = plain(chosen.spec.values(chosen.record[0]))
-    of = f", of {rivals.of:,} sets" if rivals else ""
+    of = f", of {rivals.of:,} set{'s' * (rivals.of != 1)}" if rivals else ""
     candles = chosen.candles
     return f"{mark}{chosen.spec.name}({values}) on {candles.symbol} {candles.timeframe}{of}"
