@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.candle_builders import candles_of
 from workbench.errors import DataError, UsageError
-from workbench.market.candles import CANDLE, Candles
+from workbench.market.candles import CANDLE, Candles, records_from_columns
 from workbench.market.instruments import KNOWN, SCALE, from_e8, infer_instrument, instrument, to_e8
 from workbench.market.timeframes import TIMEFRAMES, parse_timeframe
 
@@ -63,6 +63,26 @@ def test_unsorted_and_impossible_candles_are_refused() -> None:
         Candles.from_frame(frame.with_columns(high=pl.lit(0.1)), good.timeframe)
     with pytest.raises(DataError, match="lacks volume"):
         Candles.from_frame(frame.drop("volume"), good.timeframe)
+
+
+@pytest.mark.parametrize("bad", [None, 0, 4_096, 77_777, 149_999])
+def test_a_long_series_is_written_and_looked_at_to_its_last_candle(bad: int | None) -> None:
+    minute, count = parse_timeframe("1m"), 150_000
+    times = np.arange(count, dtype=np.int64) * 60_000
+    opens = 100.0 + np.arange(count) % 1_000 / 100.0
+    volumes = np.arange(count, dtype=float)
+    if bad is not None:
+        volumes[bad] = -1.0
+        with pytest.raises(DataError, match=f"candle {bad} at .*volume must be finite and not neg"):
+            records_from_columns(times, opens, opens + 2, opens - 2, opens + 1, volumes, minute)
+        return
+    records = records_from_columns(times, opens, opens + 2, opens - 2, opens + 1, volumes, minute)
+    assert records["open_time"].tolist() == times.tolist()
+    assert records["high"].tolist() == (opens + 2).tolist()
+    assert records["low"].tolist() == (opens - 2).tolist()
+    assert records["close"].tolist() == (opens + 1).tolist()
+    assert records["volume"].tolist() == volumes.tolist()
+    assert not records["missing_before"].any()
 
 
 def test_the_hash_covers_every_field_and_no_padding() -> None:

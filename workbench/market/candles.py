@@ -8,6 +8,8 @@ values of other *closed* inputs that a strategy declares.
 from __future__ import annotations
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -34,6 +36,7 @@ _FIELDS = [
 ]
 CANDLE = np.dtype(_FIELDS, align=True)
 _BLOCK = 4_096  # records; 350 kB
+_WORTH_SHARING = 25 * _BLOCK
 _CANONICAL = np.dtype(_FIELDS)  # packed: no padding bytes that a hash could stumble over
 
 
@@ -219,19 +222,36 @@ def records_from_columns(
     records = np.zeros(len(open_time_ms), CANDLE)
     times = np.asarray(open_time_ms, np.int64)
     columns = [np.asarray(values, np.float64) for values in (open, high, low, close, volume)]
-    fields = [records[name] for name in ("open", "high", "low", "close", "volume")]
-    sound, opened = True, records["open_time"]
-    for start in range(0, len(records), _BLOCK):  # each block is written while it is in the cache
-        block = slice(start, start + _BLOCK)
-        opened[block] = times[block]
-        for field, values in zip(fields, columns, strict=True):
-            field[block] = values[block]
-        sound = sound and _is_sound(*(values[block] for values in columns))
-    if not (sound and (times[1:] > times[:-1]).all()):
+    if not (_fill(records, times, columns) and (times[1:] > times[:-1]).all()):
         refuse_bad_records(records, label=f"{label} {timeframe}")
     if len(times) > 1:
         _count_missing(records["missing_before"][1:], times, timeframe)
     return records
+
+
+def _fill(records: np.ndarray, times: np.ndarray, columns: list[np.ndarray]) -> bool:
+    """Write times and prices into records; return whether all prices are sound.
+
+    Most of it is waiting for memory, and numpy copies without Python's lock: long series go in shares.
+    """
+    fields = [records[name] for name in ("open", "high", "low", "close", "volume")]
+    opened = records["open_time"]
+
+    def fill(share: range) -> bool:
+        sound = True
+        for start in share:  # each block is written while it is in the cache
+            block = slice(start, start + _BLOCK)
+            opened[block] = times[block]
+            for field, values in zip(fields, columns, strict=True):
+                field[block] = values[block]
+            sound = sound and _is_sound(*(values[block] for values in columns))
+        return sound
+
+    starts, threads = range(0, len(records), _BLOCK), os.cpu_count() or 1
+    if len(records) < _WORTH_SHARING:
+        return fill(starts)
+    with ThreadPoolExecutor(threads) as pool:
+        return all(pool.map(fill, (starts[i::threads] for i in range(threads))))
 
 
 def _is_sound(
