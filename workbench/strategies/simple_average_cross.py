@@ -28,6 +28,8 @@ STATE = np.dtype(
         ("slow", "<f8"),
         ("slow_rest", "<f8"),
         ("difference", "<f8"),
+        ("fast_period", "<f8"),  # as the divisions want them
+        ("slow_period", "<f8"),
         ("closes", "<f8", (LONGEST,)),
     ],
     align=True,
@@ -41,7 +43,7 @@ def valid(params):
 
 @njit(nogil=True)
 def prepare(state, params):
-    state.count = 0
+    state.fast_period, state.slow_period = params.fast, params.slow
 
 
 @njit(nogil=True, forceinline=True)
@@ -57,8 +59,8 @@ def decide(state, candle, position, params, intent):
     state.slow, state.slow_rest = sum_less(state.slow, state.slow_rest, from_slow)
     if count < params.slow:
         return
-    fast = (state.fast + state.fast_rest) / params.fast
-    slow = (state.slow + state.slow_rest) / params.slow
+    fast = (state.fast + state.fast_rest) / state.fast_period
+    slow = (state.slow + state.slow_rest) / state.slow_period
     before, now = state.difference, difference(fast, slow, close)
     state.difference = now
     if count == params.slow:
