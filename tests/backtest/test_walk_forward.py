@@ -187,6 +187,18 @@ def test_what_comes_after_changes_nothing_before(
     )  # fmt: skip
 
 
+def test_candles_that_are_not_there_yet_change_no_fold_that_is() -> None:
+    asked = {"train": 800, "test": 200, "choose": "plateau", **AXES}
+    whole = walked(WALK, **asked)
+    shorter = walked(replace(WALK, records=WALK.records[:2_150]), **asked)
+    assert len(shorter) == 6
+    assert_frame_equal(shorter.folds, whole.folds.head(6), check_exact=True)
+    assert_frame_equal(shorter.equity, whole.equity.head(1_200), check_exact=True)
+    assert_frame_equal(
+        shorter.trades, whole.trades.filter(whole.trades["fold"] <= 6), check_exact=True
+    )
+
+
 def test_every_tested_candle_has_its_warm_up() -> None:
     walk = walked(WALK, train=900, test=300, **AXES)
     assert walk.notes[0].startswith("fold 1 in sample: 0 candles before the window")
@@ -287,7 +299,7 @@ def test_the_same_walk_gives_the_same_twice_and_says_it_in_json() -> None:
         assert_frame_equal(getattr(one, name), getattr(two, name), check_exact=True)
     told = json.loads(json.dumps(one.to_dict(), allow_nan=False))
     assert told == json.loads(json.dumps(two.to_dict()))
-    assert told["trials"] == 7 * len(SETS) == one.trials
+    assert told["trials"] == 7 * (len(SETS) + 1) == one.trials
     assert told["folds"][0]["test_start"] == "2025-02-07T12:00:00Z"
     assert told["folds"][-1]["test_end"] == "2025-05-06T00:00:00Z"
     assert [fold["train_neighbours"] is None for fold in told["folds"]] == [False] * 7
@@ -344,7 +356,7 @@ def test_a_users_own_strategy_walks_on_days_and_decides_from_a_folds_first_candl
         assert run.test.curve["target"][0] == wanted, "decided on candles from before the window"
         entered = run.test.fill_records["index"][:1].tolist() == [begin + 1]
         assert entered == wanted
-    assert walk.trials == 8 * 38
+    assert walk.trials == 8 * 39
     assert walk.metrics["bars"] == 600
     # One return a day: the Sharpe ratio is that of the equity at every close.
     levels = np.concatenate([[10_000.0], walk.equity["equity"].to_numpy()])
@@ -355,7 +367,7 @@ def test_a_users_own_strategy_walks_on_days_and_decides_from_a_folds_first_candl
 
 def test_a_ladder_begins_anew_with_each_fold_and_is_taken_back_at_its_end() -> None:
     axes = {"unit": 1, "low": (0.85, 0.95), "high": 1.15, "lines": (9, 33), "inventory": 1}
-    walk = walked(WALK, GRID, train=900, test=300, metric="total_return", exits="stop=8%", **axes)
+    walk = walked(WALK, GRID, train=900, test=300, metric="total_return", **axes)
     for run in walk.runs:
         begin, end = run.fold.test_begin, run.fold.test_end
         inside = run.test.fill_records["index"]

@@ -52,7 +52,7 @@ def test_a_reader_gets_the_folds_the_whole_and_the_finding(shell: Shell) -> None
     lines = out.splitlines()
     assert sum(line.split()[:1] in ([str(n)] for n in range(1, 9)) for line in lines) == 8
     assert "Walk-forward efficiency" in out
-    assert "48 trials" in out
+    assert "56 trials" in out
     assert "Out of sample, all folds" in out
     _, out, _ = shell(*WALK, "--exits", "stop=2%|4%")
     assert sum("stop=2%" in line or "stop=4%" in line for line in out.splitlines()) == 8

@@ -30,7 +30,7 @@ def test_the_card_tells_the_folds_the_finding_and_the_trials() -> None:
         assert cells[7] == numbers.percent(row["test_return"], sign=True)
         assert cells[8] == numbers.percent(row["test_holding"], sign=True)
     assert "Walk-forward efficiency: insufficient, 41.7 days out of sample" in card
-    assert "30 trials: 6 sets in each of 5 folds." in card
+    assert "35 trials: 6 sets on each of 5 train windows" in card
     assert f"<b>{numbers.percent(walk.metrics['total_return'], sign=True)}</b>" in card  # type: ignore[arg-type]
     assert card.count("data:image/png;base64,") == 1
     assert repr(walk).startswith(

@@ -32,7 +32,8 @@ def closed_at_end(run: BacktestResult) -> BacktestResult:
         sale = _sale(fills, held, close, costs, rules)
         sale["index"] = sale["signal_index"] = len(candles.records) - 1
         fills = np.concatenate([fills, sale])
-        curve["cash"][-1] += sale["price"][0] * held - sale["fee"][0]
+        cash = float(curve["cash"][-1] + sale["price"][0] * held - sale["fee"][0])
+        curve["cash"][-1] = round(cash * money.SCALE) / money.SCALE if rules else cash
         fees += float(sale["fee"][0])
     curve["equity"][-1], curve["quantity"][-1] = curve["cash"][-1], 0.0
     step = rules.step_e8 / money.SCALE if rules else 0.0

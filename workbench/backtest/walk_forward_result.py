@@ -64,7 +64,7 @@ class WalkForwardResult:
     """A walk-forward: `folds`, `equity`, `trades`, `fills` and `metrics`, out of sample all of them.
 
     `in_sample` and `wfe` compare with what the chosen sets earned where they were chosen. `sets` were
-    tried in every fold, `trials` in all; `holding` is holding the symbol over the same dates.
+    tried in every fold; `holding` is holding the symbol over the same dates.
     """
 
     spec: Spec
@@ -135,8 +135,8 @@ class WalkForwardResult:
 
     @property
     def trials(self) -> int:
-        """Return how many sets were tried, each fold's counted."""
-        return self.sets * len(self.runs)
+        """Return how many runs it took: every set on each train window, and the choice on its test window."""
+        return (self.sets + 1) * len(self.runs)
 
     @property
     def positive_folds(self) -> float:

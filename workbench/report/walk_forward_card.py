@@ -83,8 +83,9 @@ def _figures(result: WalkForwardResult) -> dict[str, str]:
 
 def _trials(result: WalkForwardResult) -> str:
     return (
-        f"{result.trials:,} trials: {result.sets:,} sets in each of {len(result)} folds. Each choice saw none of "
-        "what it is judged by; whoever walks again with other settings, until it looks well, fits all the same."
+        f"{result.trials:,} trials: {result.sets:,} sets on each of {len(result)} train windows, and each choice on "
+        "its test window. No choice saw what it is judged by; whoever walks again with other settings, until it "
+        "looks well, fits all the same."
     )
 
 
