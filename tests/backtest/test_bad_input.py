@@ -16,6 +16,7 @@ from tests.backtest.conftest import Shell
 from tests.candle_builders import martingale, to_cents
 from workbench.backtest.columns import METRIC_COLUMNS
 from workbench.errors import DataError, UsageError
+from workbench.strategies import own
 from workbench.strategies.spec import Spec
 
 MACD = wb.strategies.macd
@@ -166,6 +167,47 @@ def test_an_infinite_value_in_an_intent_is_an_error() -> None:
         assert row["final_equity"] is None
         with pytest.raises(UsageError, match=says):
             wb.backtest(WALK, spec, low=float(k))
+
+
+LATE = """
+from numba import njit
+
+PARAMS = {"lag": (2, 1, 20)}
+STATE = {"count": int, "closes": (float, 3)}
+WARM_UP = 0
+
+@njit
+def decide(state, candle, position, params, intent):
+    state.count += 1
+    if state.count > 100 + params.lag:
+        raise ValueError("no idea what to do")
+"""
+
+
+def test_a_decision_that_raises_later_than_it_was_tried_is_one_clear_error_everywhere() -> None:
+    """A registered strategy was tried on thousands of candles; what raises after them must not end in a trace."""
+    spec = own.build("late", LATE)
+    says = (
+        "strategy late fails when it decides: ValueError: no idea what to do; a decision may raise"
+    )
+    for engine in ("kernel", "event", "backtrader"):
+        with pytest.raises(UsageError, match=says):
+            wb.backtest(WALK, spec, engine=engine)
+    with pytest.raises(UsageError, match=says):
+        wb.sweep(WALK, spec, lag=range(1, 4), progress=False)
+
+
+def test_a_price_of_one_tick_has_no_bid_in_the_event_engine_which_says_so() -> None:
+    """0.01 less 1 bp is below the tick of BTCUSDT; without slippage the bid is one tick, and it trades."""
+    low = replace(WALK, symbol="BTCUSDT", records=WALK.records.copy())
+    for name in ("open", "high", "low", "close"):
+        low.records[name] = 0.01
+    with pytest.raises(UsageError, match=r"BTCUSDT: a price of 0\.01 less 1 bps .* tick is 0\.01"):
+        wb.backtest(low, wb.strategies.load("hold"), engine="event")
+    assert (
+        len(wb.backtest(low, wb.strategies.load("hold"), engine="event", slippage_bps=0.0).fills)
+        == 1
+    )
 
 
 @pytest.mark.parametrize("engine", ["kernel", "event", "backtrader"])

@@ -19,6 +19,7 @@ import numpy as np
 from workbench.backtest.market_model import MarketModel
 from workbench.backtest.setting import Costs
 from workbench.core.costs import SCALE, buy_ticks, sell_ticks
+from workbench.errors import UsageError
 from workbench.execution.ledger import Ledger
 from workbench.execution.matching import MatchingEngine
 from workbench.execution.order_lists import Contingency
@@ -131,6 +132,12 @@ class EventMarket:
     def _stand(self, symbol: str, price: float, now_ms: int) -> None:
         slippage, tick = self.costs.slippage_bps, self.engine.instrument(symbol).tick_e8
         bid, ask = sell_ticks(price, slippage, tick), buy_ticks(price, slippage, tick)
+        if bid < 1:
+            raise UsageError(
+                f"{symbol}: a price of {price:g} less {slippage:g} bps leaves no bid, as the tick is "
+                f"{tick / SCALE:g} and a bid is one tick at least; lower slippage_bps, or use engine "
+                "'kernel', which refuses sales there"
+            )
         self._book(self.engine.stand_at(symbol, bid, ask, self.lots_left(symbol), now_ms))
 
     def _lots_of(self, symbol: str, candle: np.void) -> int:

@@ -33,7 +33,7 @@ from workbench.core.intents import ERROR_EXITS, ERROR_LADDER
 from workbench.execution.exits import is_any
 from workbench.home import home
 from workbench.quick_imports import ready_numba
-from workbench.strategies.spec import Spec
+from workbench.strategies.spec import FAILURES, Spec, decision_failed
 
 _TEMPLATE = '''"""Generated from the sources of workbench.core and of strategy {name}; do not edit."""
 
@@ -140,6 +140,7 @@ class Run:
 class Kernel:
     """The compiled functions of one strategy; a form of the loop is compiled on its first run."""
 
+    name: str
     forms: Mapping[str, Callable[..., int]]
     mark_valid: Callable[..., None]
     key: str
@@ -151,10 +152,13 @@ class Kernel:
         Where a decision asks for what the form does not have, they run once more in one that has it.
         """
         form = _with_ladders(form or run.form, self.ladders)
-        count = self.forms[form](
-            run.candles, run.samples, run.warm, run.first, run.params, run.exits, run.overlay, begin,
-            end, run.costs, run.scale, run.rows, run.fills, run.equities,
-        )  # fmt: skip
+        try:
+            count = self.forms[form](
+                run.candles, run.samples, run.warm, run.first, run.params, run.exits, run.overlay, begin,
+                end, run.costs, run.scale, run.rows, run.fills, run.equities,
+            )  # fmt: skip
+        except FAILURES as failure:
+            raise decision_failed(self.name, failure) from failure
         for (had, error), wanted in _CHANGES_FORM.items():
             if form == had and (run.rows["error"][begin:end] == error).any():
                 return self.run(run, begin, end, wanted)
@@ -183,7 +187,7 @@ def _kernel_of(key: str, name: str, module_name: str, ladders: bool) -> Kernel:
     text = _TEMPLATE.format(name=name, module=module_name, forms=forms)
     module = generated_module(key, text)
     run = {form: getattr(module, f"run_{form}") for form in FORMS}
-    return Kernel(run, module.mark_valid, key, ladders)
+    return Kernel(name, run, module.mark_valid, key, ladders)
 
 
 def _with_ladders(form: str, ladders: bool) -> str:

@@ -4,8 +4,9 @@
     daily_loss        no buy while the equity is this fraction below the last one of yesterday
     drawdown          no buy while it is this fraction below its highest close
     cooldown_bars     no buy at the first so many closes from the end of a round trip on
-    loss_streak       no buy after so many losing round trips in a row: for `streak_pause_bars`
-                      closes after the last of them, for good where that is 0
+    loss_streak       no buy after so many round trips in a row that were not won: for `streak_pause_bars`
+                      closes after the last of them, for good where that is 0. One that ends with a
+                      profit of exactly 0 is not won, as in the win rate
 
 0 switches a guard off. A buy that is refused spends its target, as the exchange's refusal does. While a
 ladder stands it is judged at every close: its buys are taken back there and wait until a close at which

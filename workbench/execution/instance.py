@@ -28,7 +28,7 @@ from workbench.core.intents import (
 from workbench.core.records import INTENT, POSITION, empty_intent, readable
 from workbench.errors import UsageError
 from workbench.market.candles import CANDLE
-from workbench.strategies.spec import Spec
+from workbench.strategies.spec import FAILURES, Spec, decision_failed
 
 
 class Decider:
@@ -50,9 +50,12 @@ class Decider:
     ) -> int:
         """Decide at the close of `candles[t]` and write state and intent (shapes (1,)) in place.
 
-        Returns what the intent asks for, as bits (`core.intents.asks`).
+        Returns what the intent asks for, as bits (`core.intents.asks`). Raises UsageError where it fails.
         """
-        return self._feed(state, candles, t, positions, row, self.params, intent)
+        try:
+            return self._feed(state, candles, t, positions, row, self.params, intent)
+        except FAILURES as error:
+            raise decision_failed(self.spec.name, error) from error
 
     def initial_state(self) -> bytes:
         """Return the state before the first candle, with the strategy's constants prepared."""

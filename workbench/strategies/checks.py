@@ -21,7 +21,7 @@ from workbench.core.records import INTENT, POSITION, empty_intent
 from workbench.errors import UsageError
 from workbench.market.candles import CANDLE
 from workbench.patience import within
-from workbench.strategies.spec import Spec
+from workbench.strategies.spec import FAILURES, Spec, decision_failed
 
 ALLOWED = ("numba", "numpy", "workbench.core", "workbench.strategies.spec", "__future__")
 ARGUMENTS = {
@@ -125,10 +125,8 @@ def try_out(spec: Spec) -> None:
             f"strategy {spec.name} reaches beyond the end of a window: {error}; make the field in STATE "
             "as long as the largest parameter asks for, or lower that"
         ) from None
-    except (ArithmeticError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(
-            f"strategy {spec.name} fails when it decides: {type(error).__name__}: {error}"
-        ) from None
+    except (*FAILURES, TypeError, AttributeError) as error:
+        raise decision_failed(spec.name, error) from None
 
 
 def wrong(name: str, line: int | None, what: str) -> UsageError:

@@ -33,6 +33,8 @@ from workbench.errors import UsageError
 MAX_COMBINATIONS = 50_000_000
 SEED_WEIGHT = 1e-6
 LEVELS = ("stop", "take_profit", "trail")
+# What compiled code raises: for a division or an index, or with a `raise` or `assert` of its own.
+FAILURES = (ArithmeticError, ValueError, LookupError, AssertionError, RuntimeError)
 _KINDS = {"int": "whole number", "float": "number"}
 
 Number = int | float
@@ -193,6 +195,14 @@ class Spec:
     def __repr__(self) -> str:
         text = ", ".join(f"{n}={v}" for n, v in self.defaults.items())
         return f"{self.name}({text}): {self.title}"
+
+
+def decision_failed(name: str, error: Exception) -> UsageError:
+    """Return the error for a decision that raised one of `FAILURES`."""
+    return UsageError(
+        f"strategy {name} fails when it decides: {type(error).__name__}: {error}; a decision may raise "
+        "nothing: mend that line, or write no target where it has no opinion"
+    )
 
 
 def sha_of(code: str) -> str:
