@@ -38,6 +38,8 @@ async def answer_of(
                 return ()
             if found is False and repeats:
                 copies.append(asyncio.ensure_future(send()))
+            elif not repeats and all(one.done() for one in copies):
+                return None  # nobody's answer is waited for, and none may follow
             answered = await _first_answered(copies, clock)
             if answered is not None:
                 refusal = answered.exception()

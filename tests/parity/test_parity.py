@@ -26,11 +26,12 @@ from workbench.cli import options
 from workbench.cli import parity as command
 from workbench.errors import UsageError
 from workbench.report.parity import (
+    Crumb,
     EngineRun,
     compare,
     compare_closely,
     compare_row,
-    first_crumb_ms,
+    first_crumb,
     from_backtest,
 )
 from workbench.strategies import load
@@ -532,9 +533,11 @@ def test_a_single_lot_tick_side_target_or_candle_that_differs_is_found() -> None
     assert missing.decision_differences == 1
 
 
-@pytest.mark.parametrize(("left", "crumb"), [(3, 7_000), (0, None), (90, None)])
+@pytest.mark.parametrize(
+    ("left", "crumb"), [(3, Crumb(7_000, 3_000, 80_000 * 10**8)), (0, None), (90, None)]
+)
 def test_a_remainder_that_no_order_can_hold_is_found(
-    tmp_path: Path, left: int, crumb: int | None
+    tmp_path: Path, left: int, crumb: Crumb | None
 ) -> None:
     """Of 100 lots all but so many are sold at 80,000: 3 lots are 2.40 USDT, 90 are 72; the minimum is 5."""
     rules, _ = trading_rules(to_cents(martingale(50, 3)), Costs(filters="exchange"))
@@ -546,7 +549,13 @@ def test_a_remainder_that_no_order_can_hold_is_found(
     rows = [(ms, side, lots * lot, fee, asset, price) for ms, side, lots, fee, asset in fills]
     pl.DataFrame(rows, schema=names, orient="row").write_parquet(tmp_path / "fills.parquet")
 
-    assert first_crumb_ms(tmp_path, rules) == crumb
+    assert first_crumb(tmp_path, rules) == crumb
+    if crumb:
+        said = crumb.told(rules)
+        assert said.startswith(
+            "from 1970-01-01T00:00:07+00:00 on 0.00003000 BTC are held, worth 2.40"
+        )
+        assert "below the exchange's minimum of 5.00000000 USDT and 0.00001000 BTC" in said
 
 
 def test_equity_may_differ_by_rounding_and_no_more() -> None:

@@ -6,7 +6,6 @@ import json
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,6 @@ import typer
 
 from workbench.cli import options
 from workbench.errors import UsageError
-from workbench.market.instruments import from_e8
 
 if TYPE_CHECKING:
     from workbench.backtest.results import BacktestResult
@@ -179,7 +177,7 @@ def _live(kernel: BacktestResult, case: _Case) -> Comparison:
 
     from bridge.rehearsal import rehearse
     from workbench.backtest.setting import trading_rules
-    from workbench.report.parity import compare, first_crumb_ms, from_backtest, from_export
+    from workbench.report.parity import compare, first_crumb, from_backtest, from_export
 
     candles, costs = kernel.candles, kernel.costs
     rules, _ = trading_rules(candles, costs)
@@ -204,13 +202,11 @@ def _live(kernel: BacktestResult, case: _Case) -> Comparison:
         )
         end_ms = candles.timeframe.next(int(candles.window["open_time"][-1]))
         run = from_export(out, rules, candles.timeframe, end_ms=end_ms)
-        found, crumb_ms = compare(run, from_backtest(kernel)), first_crumb_ms(out, rules)
+        found, crumb = compare(run, from_backtest(kernel)), first_crumb(out, rules)
     protected = bool(case.exits) or (kernel.fills["reason"] != "signal").any()
-    if not found.equal and protected and crumb_ms is not None:
+    if not found.equal and protected and crumb is not None:
         raise UsageError(
-            f"live: from {datetime.fromtimestamp(crumb_ms / 1000, UTC).isoformat()} on a remainder is held that "
-            f"is below the exchange's minimum of {from_e8(rules.min_notional_e8)} {rules.quote}: no order can hold "
-            "it, so that the exits it meets cannot be compared; use more cash, or exits that end the ladder"
+            f"live: {crumb.told(rules)}; use more cash or fewer rungs, or exits that end the ladder before"
         )
     return found
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import polars as pl
 
 from workbench.backtest.columns import METRIC_COLUMNS
 from workbench.backtest.results import BacktestResult
-from workbench.market.instruments import SCALE, Instrument
+from workbench.market.instruments import SCALE, Instrument, from_e8
 from workbench.market.timeframes import Timeframe
 
 EQUITY_TOLERANCE = 1e-9
@@ -101,11 +102,29 @@ def from_export(folder: Path, rules: Instrument, timeframe: Timeframe, *, end_ms
     return EngineRun("live", closes, _stops_as_one(fills).select(FILL_COLUMNS), guarded)
 
 
-def first_crumb_ms(folder: Path, rules: Instrument) -> int | None:
-    """Return when a live run first held whole lots below the exchange's minimum, None where it never did.
+@dataclass(frozen=True, slots=True)
+class Crumb:
+    """Whole lots of a position that are below the exchange's minimum: no order can hold them."""
 
-    No order can hold those: a level that they reach inside a candle is not seen as the kernel sees it.
-    """
+    market_ms: int
+    quantity_e8: int
+    price_e8: int  # of the fill that left them
+
+    def told(self, rules: Instrument) -> str:
+        """Say since when they were held, what they were worth, and why engines differ from there on."""
+        worth = from_e8(self.quantity_e8 * self.price_e8 // SCALE)
+        return (
+            f"from {datetime.fromtimestamp(self.market_ms / 1000, UTC).isoformat()} on "
+            f"{from_e8(self.quantity_e8)} {rules.base} are held, worth {worth} {rules.quote} at "
+            f"{from_e8(self.price_e8)}, below the exchange's minimum of {from_e8(rules.min_notional_e8)} "
+            f"{rules.quote} and {from_e8(rules.min_qty_e8)} {rules.base}: no order can hold them. The kernel ends "
+            "a ladder where the price reaches their level inside the candle, the live gateway when that "
+            "candle closes, so fills in between differ and nothing from there on can be compared"
+        )
+
+
+def first_crumb(folder: Path, rules: Instrument) -> Crumb | None:
+    """Return what a live run held first of whole lots below the exchange's minimum, None where it never did."""
     base_e8 = 0
     for fill in pl.read_parquet(folder / "fills.parquet").iter_rows(named=True):
         in_base = fill["commission_asset"] == rules.base
@@ -114,7 +133,7 @@ def first_crumb_ms(folder: Path, rules: Instrument) -> int | None:
         lots_e8 = base_e8 // rules.step_e8 * rules.step_e8
         small = lots_e8 * fill["price_e8"] // SCALE < rules.min_notional_e8
         if lots_e8 and (small or lots_e8 < rules.min_qty_e8):
-            return int(fill["market_ms"])
+            return Crumb(int(fill["market_ms"]), lots_e8, int(fill["price_e8"]))
     return None
 
 
