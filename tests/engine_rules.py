@@ -425,6 +425,17 @@ GROUPS: dict[str, tuple[Rule, ...]] = {
             f"{ANY_LADDER} {EVENT_LADDER}",
         ),
         rule(
+            "Latency, a share of the candle's volume and limit orders at the close are for the event engine to "
+            "try: being later never helps, and no candle gives more than its share.",
+            "backtest/test_market_model.py::test_a_late_order_meets_the_worst_price_until_it_arrives "
+            "backtest/test_market_model.py::test_a_share_of_the_volume_fills_an_order_over_several_candles "
+            "backtest/test_market_model.py::"
+            "test_a_limit_order_rests_until_it_is_traded_through_and_pays_the_makers_fee",
+            "backtest/test_market_model.py::test_within_a_candle_being_later_never_helps "
+            "backtest/test_market_model.py::"
+            "test_nothing_is_made_or_lost_and_no_candle_gives_more_than_its_share",
+        ),
+        rule(
             "Higher fees never help.",
             any_market=f"{TARGETS}test_higher_fees_never_help_whatever_the_targets "
             f"{TARGETS}test_higher_fees_never_help_a_shipped_strategy",
@@ -511,8 +522,9 @@ GROUPS: dict[str, tuple[Rule, ...]] = {
         ),
         rule(
             "Candles before the window warm it up, as many as make it stable where they exist, and are "
-            "never traded; where there are fewer the result says so.",
+            "never traded; where there are fewer the result says what the beginning still weighs.",
             f"{SWEEPS}test_warm_up_candles_are_fed_but_never_traded "
+            "backtest/test_warm_up_notes.py::test_the_weight_that_the_seed_still_has_is_told "
             "data/test_data_catalogue.py::test_what_lies_before_the_start_is_warm_up",
             "backtest/test_event_form.py::test_macd_equals_the_naive_oracle_in_every_column",
             live="bridge/test_driver.py::test_history_warms_a_strategy_up_and_is_never_traded",
@@ -554,6 +566,13 @@ GROUPS: dict[str, tuple[Rule, ...]] = {
             f"{METRICS}test_returns_of_the_curve_are_the_series_again_and_count_the_first_loss "
             f"{METRICS}test_the_golden_series_has_its_golden_ratios",
             f"{METRICS}test_the_compiled_curve_equals_the_readable_definitions "
+            "backtest/test_event_form.py::test_macd_equals_the_naive_oracle_in_every_column",
+        ),
+        rule(
+            "Sharpe and Sortino are of daily UTC returns, 365 a year, days without a trade included.",
+            f"{METRICS}test_the_golden_series_has_its_golden_ratios "
+            "backtest/test_event_form.py::test_days_without_a_trade_are_samples_too",
+            f"{SWEEPS}test_every_metric_equals_the_naive_oracle "
             "backtest/test_event_form.py::test_macd_equals_the_naive_oracle_in_every_column",
         ),
         rule(
@@ -619,6 +638,11 @@ GROUPS: dict[str, tuple[Rule, ...]] = {
             f"{LADDERS}test_buys_that_a_guard_held_back_are_placed_again_when_it_lets_go",
             f"{ANY_GUARDS} {LADDER_GUARDS}",
             live=PARITY + "test_guards_hold_back_the_same_buys_on_the_live_path",
+        ),
+        rule(
+            "An order that is too small is no order: it is refused for that, and no guard counts it.",
+            GUARDS + "test_a_buy_that_is_too_small_is_not_counted_as_held_back",
+            f"{LADDER_GUARDS} {EVENT_EXITS}",
         ),
         rule(
             "Caps of the account are known to the event engine's portfolio and to the gateway alone.",

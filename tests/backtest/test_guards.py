@@ -99,6 +99,15 @@ def test_a_refused_buy_spends_its_target(run: Run) -> None:
     assert done.guarded == 1  # the same target again is none to refuse
 
 
+@pytest.mark.parametrize("engine", [backtest, event_driven], ids=["kernel", "event"])
+def test_a_buy_that_is_too_small_is_not_counted_as_held_back(engine: Engine) -> None:
+    # After the one buy of the day 0.004 of 1,000 is 4 USDT, less than the exchange's 5; 0.5 is held back.
+    one_a_day = Guards(trades_a_day=1)
+    targets = [1.0, 0.0, 0.004, 0.5, None]
+    done = Run(engine, "exchange")([100.0] * 5, targets, one_a_day)
+    assert (hours(done), done.guarded) == ([1], 1)
+
+
 def test_a_daily_loss_counts_from_the_last_close_of_yesterday(run: Run) -> None:
     closes = [100.0] * 24 + [100.0, 98.0, 98.0, 98.0] + [98.0] * 22
     targets: list[float | None] = [None] * 50

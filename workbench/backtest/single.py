@@ -23,7 +23,7 @@ from workbench.core.intents import ERROR_NONE, ERROR_OUTGROWN, ERROR_RANGE
 from workbench.errors import UsageError
 from workbench.execution.exits import ExitsForm, exits_of
 from workbench.market.candles import Candles
-from workbench.strategies.spec import Number, Spec
+from workbench.strategies.spec import SEED_WEIGHT, Number, Spec
 
 
 def backtest(
@@ -108,7 +108,28 @@ def warm_up_notes(candles: Candles, spec: Spec, record: np.ndarray) -> tuple[str
     needed = int(np.max(spec.stable(record)))
     if candles.first >= needed:
         return ()
+    valued = int(np.max(spec.first_value(record)))
     return (
         f"{candles.first} candles before the window, {needed} would make {spec.name} independent of "
-        "where its data begins: early decisions carry the seed's weight",
+        f"where its data begins: {_left_of_the_seed(candles.first + 1, valued, needed)}",
     )
+
+
+def _left_of_the_seed(known: int, valued: int, stable: int) -> str:
+    """Say what the beginning still weighs when so many candles are known.
+
+    A seed's weight falls by the same factor with every candle, from all of it at the first value to
+    SEED_WEIGHT where the strategy is stable; of a window nothing falls, it is whole or it is not.
+    """
+    if known < valued:
+        return f"it has no value before the window's {_ordinal(valued - known + 1)} candle"
+    if stable - valued <= 1:
+        return "its first decision needs one candle more"
+    left = SEED_WEIGHT ** ((known - valued) / (stable - valued))
+    return f"about {left:.1%} of the seed's weight is left at its first decision"
+
+
+def _ordinal(number: int) -> str:
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    is_teen = 10 <= number % 100 <= 20
+    return f"{number}{'th' if is_teen else endings.get(number % 10, 'th')}"
