@@ -251,7 +251,8 @@ def _fill(records: np.ndarray, times: np.ndarray, columns: list[np.ndarray]) -> 
     if len(records) < _WORTH_SHARING:
         return fill(starts)
     with ThreadPoolExecutor(threads) as pool:
-        return all(pool.map(fill, (starts[i::threads] for i in range(threads))))
+        sound = list(pool.map(fill, (starts[i::threads] for i in range(threads))))
+    return all(sound)  # asked when all shares are written: an error names a candle of any of them
 
 
 def _is_sound(
