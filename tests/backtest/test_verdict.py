@@ -132,7 +132,7 @@ def test_a_row_is_chosen_by_its_parameters(noise: SweepResult) -> None:
     number = row_of(noise, {"fast": 5, "slow": 24}, "sharpe")
     assert noise.frame.row(number, named=True)["slow"] == 24
     verdict = sweep_verdict(noise, choose={"fast": 5, "slow": 24}, terms=QUICK)
-    assert (verdict.params, verdict.chosen) == ({"fast": 5, "slow": 24}, "asked for")
+    assert (verdict.params, verdict.chosen) == ({"fast": 5, "slow": 24}, "asked for among 30 rows")
     with pytest.raises(
         UsageError, match=r"2 combinations|6 combinations .* have fast=5; name more"
     ):
@@ -229,6 +229,15 @@ def test_more_trials_in_the_ledger_make_the_same_result_worth_less(edge: SweepRe
     assert verdict_evidence.tried(
         None, 30, edge.frame["sharpe"].to_numpy() / math.sqrt(365)
     ).variance == pytest.approx(spread)
+
+
+def test_rows_that_the_ledger_could_not_take_are_counted_on_top(edge: SweepResult) -> None:
+    counts = TrialCounts(40, 40, 40, 0.001, 90, "ab" * 32)
+    assert sweep_verdict(edge, trials=counts, terms=QUICK).figures["trials"] == 40
+    lost = replace(edge, uncounted="NOT COUNTED: 30 trials: the disk is full")
+    verdict = sweep_verdict(lost, trials=counts, terms=QUICK)
+    assert verdict.figures["trials"] == 70
+    assert any("head abababababab; 30 that it could not be given" in one for one in verdict.notes)
 
 
 def test_weekly_candles_are_deflated_in_their_own_samples() -> None:

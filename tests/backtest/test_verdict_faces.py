@@ -42,7 +42,7 @@ def test_rows_of_an_earlier_sweep_are_judged_alike(shell: Shell, tmp_path: Path)
     )
     assert from_file["gates"] == from_grid["gates"]
     assert from_file["params"] == {"fast": 5, "slow": 20}
-    assert from_file["chosen"] == "asked for"
+    assert from_file["chosen"] == "asked for among 9 rows"
 
 
 def test_rows_that_were_made_otherwise_are_refused(shell: Shell, tmp_path: Path) -> None:
@@ -104,6 +104,20 @@ def test_a_run_is_judged_among_all_trials_of_its_strategy() -> None:
     verdict = run.verdict(progress=False)
     assert verdict.figures["trials"] == max(1, home_ledger().counts("ema_cross").n)
     assert "sweep around it" in verdict._repr_html_()
+
+
+def test_a_verdict_counts_the_trials_of_its_sweep_and_adds_none() -> None:
+    candles = martingale(1_000, 77, interval="4h", substeps=20)
+    before = home_ledger().counts("ema_cross").n
+    sweep = wb.sweep(
+        candles, wb.strategies.ema_cross, fast=(3, 5, 7), slow=(16, 20), progress=False
+    )
+    counted = home_ledger().counts("ema_cross")
+    assert counted.n == before + 6
+    verdict = sweep.verdict(progress=False)
+    assert home_ledger().counts("ema_cross") == counted
+    assert verdict.figures["trials"] == counted.n
+    assert any(f"{counted.n:,} distinct trials" in note for note in verdict.notes)
 
 
 def test_what_is_written_on_a_card_is_text() -> None:

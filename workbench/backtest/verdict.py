@@ -80,8 +80,13 @@ def sweep_verdict(
         bar.update(1)
         rivals = _rivals(result, rows, metric, progress=progress)
         bar.update(1)
-        tried = evidence.tried(trials, rows.of, evidence.sharpes(result, result.candles))
-        how = f"highest {metric} of {rows.of:,} rows" if not choose else "asked for"
+        uncounted = rows.of if result.uncounted else 0
+        tried = evidence.tried(trials, rows.of, evidence.sharpes(result), uncounted=uncounted)
+        how = (
+            f"highest {metric} of {rows.of:,} rows"
+            if not choose
+            else f"asked for among {rows.of:,} rows"
+        )
         notes = _sample_notes(rows) + result.notes
         return _judged(chosen, rivals, tried, how, terms, rng, notes, bar, began)
 
@@ -97,7 +102,7 @@ def run_verdict(
     terms, began = terms or Terms(), time.perf_counter()
     record = run.spec.params(**run.params).reshape(1)
     chosen = Chosen(run.candles, run.spec, record, run.exits, run.costs)
-    tried = evidence.tried(trials, 1, np.zeros(0))
+    tried = evidence.tried(trials, 1, np.zeros(0), uncounted=bool(run.uncounted))
     rng = np.random.default_rng(terms.seed)
     with progress_bar(STEPS, unit="steps", desc="verdict", shown=progress) as bar:
         bar.update(2)

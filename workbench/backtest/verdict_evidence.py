@@ -62,19 +62,25 @@ class Tried:
     notes: tuple[str, ...]
 
 
-def tried(trials: TrialCounts | None, rows: int, sharpes: Floats) -> Tried:
-    """Return what the ledger counts, at least the rows at hand; their own variance where it has none."""
+def tried(trials: TrialCounts | None, rows: int, sharpes: Floats, *, uncounted: int = 0) -> Tried:
+    """Return what the ledger counts, at least the rows at hand; their own variance where it has none.
+
+    Rows that could not be written to the ledger come on top of what it holds: some of them it may know.
+    """
     own = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else math.nan
-    if trials is None or trials.n < rows:
-        held = 0 if trials is None else trials.n
+    held = 0 if trials is None else trials.n
+    if trials is None or held + uncounted < rows:
         note = f"trials counted from the {rows:,} rows at hand: the ledger holds {held:,} of this strategy"
         return Tried(rows, own, 0 if trials is None else trials.ledger_n, _weak(rows, note))
     variance = own if math.isnan(trials.sharpe_variance) else trials.sharpe_variance
     note = (
-        f"{trials.n:,} distinct trials of this strategy in the ledger ({trials.seen:,} with re-runs), "
-        f"{trials.ledger_n:,} in the whole of it"
+        f"{held:,} distinct trials of this strategy in the ledger ({trials.seen:,} with re-runs), "
+        f"{trials.ledger_n:,} in the whole of it{f', head {trials.head[:12]}' if trials.head else ''}"
     )
-    return Tried(trials.n, variance, trials.ledger_n, _weak(trials.n, note))
+    if uncounted:
+        note += f"; {uncounted:,} that it could not be given are added"
+    count = held + uncounted
+    return Tried(count, variance, trials.ledger_n, _weak(count, note))
 
 
 def _weak(count: int, note: str) -> tuple[str, ...]:
@@ -86,7 +92,7 @@ def _weak(count: int, note: str) -> tuple[str, ...]:
     return (note,)
 
 
-def sharpes(result: SweepResult, candles: Candles) -> Floats:
+def sharpes(result: SweepResult) -> Floats:
     """Return the Sharpe ratios a day of a sweep's rows that have one."""
     found = result.scan().select("sharpe").collect()["sharpe"].drop_nulls().to_numpy()
     return found / math.sqrt(DAYS_A_YEAR)
