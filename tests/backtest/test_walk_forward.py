@@ -277,6 +277,12 @@ def test_efficiency_and_the_share_that_earned_are_of_the_folds_table() -> None:
     assert longer.in_sample == pytest.approx(a_year[0])
     assert longer.metrics["cagr"] == pytest.approx(a_year[1])
     assert longer.wfe == pytest.approx(a_year[1] / a_year[0])
+    held = 0.0
+    for run in longer.runs:
+        bars = candles.records[run.fold.train_begin : run.fold.test_begin]
+        held += math.log(bars["close"][-1] / (bars["open"][1] * 1.0001) * 0.999)
+    assert longer.in_sample_holding == pytest.approx(math.exp(held * 365 * 24 / (600 * 8)) - 1)
+    assert f"in sample (holding {longer.in_sample_holding:+.1%})" in longer.finding
     assert longer.positive_folds == pytest.approx((longer.folds["test_return"] > 0).mean())
     assert f"efficiency {longer.wfe:.2f}, " in longer.finding
 

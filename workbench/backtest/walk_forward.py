@@ -28,7 +28,7 @@ from workbench.backtest.overlay import first_record
 from workbench.backtest.progress import progress_bar
 from workbench.backtest.recording import LEDGER, Recorder
 from workbench.backtest.results import BacktestResult, SweepResult
-from workbench.backtest.setting import Costs
+from workbench.backtest.setting import Costs, holding_curve
 from workbench.backtest.single import run_set
 from workbench.backtest.sweep import sweep_params, warm_starts
 from workbench.backtest.walk_forward_result import FoldRun, WalkForwardResult
@@ -140,6 +140,7 @@ def _told(
     test: BacktestResult,
 ) -> FoldRun:
     row = swept.frame.row(found.row, named=True)
+    train, costs = swept.candles, swept.costs
     return FoldRun(
         fold=fold,
         row=found.row,
@@ -147,6 +148,7 @@ def _told(
         value=float(values[found.row]),
         neighbours=found.neighbours,
         train_return=float(row["total_return"]),
+        train_holding=float(holding_curve(train, costs)[-1] / costs.cash - 1.0),
         train_trades=int(row["trades"]),
         train_sha256=swept.data_sha256,
         test=test,

@@ -49,6 +49,7 @@ class FoldRun:
     value: float
     neighbours: float
     train_return: float
+    train_holding: float
     train_trades: int
     train_sha256: str
     test: BacktestResult
@@ -81,6 +82,7 @@ class WalkForwardResult:
     reasons: dict[str, str]
     holding: dict[str, float | None]
     in_sample: float | None  # growth a year of the chosen sets over their train windows
+    in_sample_holding: float | None  # of holding over the same windows
     wfe: float | None
     notes: tuple[str, ...]
     data_sha256: str
@@ -107,7 +109,9 @@ class WalkForwardResult:
         seen = span_of(candles, runs[0].fold.test_begin, runs[-1].fold.test_end)
         metrics = _measured(seen, costs, runs)
         grown = growth(Span.of(seen), costs.cash, holding_curve(seen, costs))
-        in_sample = _growth_a_year(runs, candles)
+        days = sum(window_days(run.fold.train(candles)) for run in runs)
+        in_sample = _growth_a_year([run.train_return for run in runs], days)
+        held = _growth_a_year([run.train_holding for run in runs], days)
         wfe, why = _efficiency(metrics["cagr"], in_sample, window_days(seen))
         return cls(
             spec=spec,
@@ -124,6 +128,7 @@ class WalkForwardResult:
             reasons=reasons_for(metrics, seen) | why,
             holding={n: None if math.isnan(grown[n]) else grown[n] for n in HOLDING},
             in_sample=None if math.isnan(in_sample) else in_sample,
+            in_sample_holding=None if math.isnan(held) else held,
             wfe=wfe,
             notes=_notes(candles, runs),
             data_sha256=data_sha256,
@@ -232,11 +237,11 @@ class WalkForwardResult:
         share = f"{earned} of {len(self)} folds earned something"
         if self.wfe is None:
             return f"Walk-forward efficiency: {self.reasons['wfe']}; {share}."
-        assert self.in_sample is not None
         verdict = "enough" if self.wfe >= ENOUGH else "too little"
         return (
             f"Walk-forward efficiency {self.wfe:.2f}, {verdict} where {ENOUGH:g} is asked: the chosen sets grew "
-            f"{self.in_sample:+.1%} a year in sample and {self.metrics['cagr']:+.1%} out of it; {share}."
+            f"{self.in_sample:+.1%} a year in sample (holding {self.in_sample_holding:+.1%}) and "
+            f"{self.metrics['cagr']:+.1%} out of it (holding {self.holding['cagr']:+.1%}); {share}."
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -251,6 +256,7 @@ class WalkForwardResult:
             "reasons": self.reasons,
             "wfe": self.wfe,
             "in_sample_cagr": self.in_sample,
+            "in_sample_holding_cagr": self.in_sample_holding,
             "positive_folds": self.positive_folds,
             "holding": self.holding,
             "folds": stamped.to_dicts(),
@@ -297,6 +303,7 @@ class WalkForwardResult:
             f"train_{self.metric}": [run.value for run in self.runs],
             "train_neighbours": [run.neighbours for run in self.runs],
             "train_return": [run.train_return for run in self.runs],
+            "train_holding": [run.train_holding for run in self.runs],
             "train_trades": [run.train_trades for run in self.runs],
             "test_return": [one.metrics["total_return"] for one in tests],
             "test_holding": held,
@@ -331,13 +338,11 @@ def _measured(seen: Candles, costs: Costs, runs: tuple[FoldRun, ...]) -> Metrics
     )
 
 
-def _growth_a_year(runs: tuple[FoldRun, ...], candles: Candles) -> float:
-    """Return the mean growth a year of the chosen sets over their train windows; NaN under 90 days."""
-    days = sum(window_days(run.fold.train(candles)) for run in runs)
-    if days < MIN_DAYS_TO_ANNUALISE or any(run.train_return <= -1.0 for run in runs):
+def _growth_a_year(returns: list[float], days: float) -> float:
+    """Return the mean growth a year of returns over so many days together; NaN under 90 days."""
+    if days < MIN_DAYS_TO_ANNUALISE or min(returns) <= -1.0:
         return math.nan
-    grown = sum(math.log1p(run.train_return) for run in runs)
-    return math.expm1(grown * DAYS_A_YEAR / days)
+    return math.expm1(sum(math.log1p(one) for one in returns) * DAYS_A_YEAR / days)
 
 
 def _efficiency(
