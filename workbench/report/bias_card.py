@@ -12,7 +12,7 @@ from workbench.report.tearsheet import heading
 if TYPE_CHECKING:
     from workbench.analysis.bias import BiasReport, Check
 
-_TOLD = {"clean": "clean", "open": "open", "biased": "BIASED"}
+_TONES = {"clean": "wb-up", "open": "wb-dim", "biased": "wb-down"}
 
 
 def bias_card(report: BiasReport) -> str:
@@ -20,9 +20,11 @@ def bias_card(report: BiasReport) -> str:
     return card(
         (
             heading(report.title, _subtitle(report), report.source),
-            _verdict(report),
+            _banner(report),
+            '<div class="wb-columns">',
             _checks(report),
             _warm_up(report),
+            "</div>",
             notes(report.notes),
         )
     )
@@ -33,22 +35,31 @@ def _subtitle(report: BiasReport) -> str:
     return f"{len(report.checks)} checks, {numbers.count(asked)} comparisons"
 
 
-def _verdict(report: BiasReport) -> str:
-    colour = "wb-up" if report.passed else "wb-down"
+def _banner(report: BiasReport) -> str:
+    colour = "green" if report.passed else "red"
     text = report.verdict[:1].upper() + report.verdict[1:]
-    return f'<p class="wb-verdict"><b class="{colour}">{html.escape(text)}</b></p>'
+    return f'<div class="wb-verdict wb-{colour}"><b>{html.escape(text)}</b></div>'
 
 
 def _checks(report: BiasReport) -> str:
-    head = ("check", "gate", "outcome", "looked at", "differ", "found")
-    return table("What was asked", head, [_row(one) for one in report.checks])
-
-
-def _row(check: Check) -> tuple[str, ...]:
+    head = "".join(
+        f"<th>{name}</th>" for name in ("check", "outcome", "gate", "looked at", "differ")
+    )
+    rows = "".join(_row(one) for one in report.checks)
     return (
-        check.name, check.gate, _TOLD[check.outcome.value], numbers.count(check.looked_at),
-        numbers.count(check.differ), check.said,
-    )  # fmt: skip
+        '<table class="wb-gates"><caption>What was asked</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _row(check: Check) -> str:
+    outcome = check.outcome.value
+    told = f"<small>{html.escape(check.said)}</small>" if check.said else ""
+    return (
+        f"<tr><td>{html.escape(check.name)}{told}</td>"
+        f'<td class="{_TONES[outcome]}">{outcome}</td><td>{html.escape(check.gate)}</td>'
+        f"<td>{numbers.count(check.looked_at)}</td><td>{numbers.count(check.differ)}</td></tr>"
+    )
 
 
 def _warm_up(report: BiasReport) -> str:
