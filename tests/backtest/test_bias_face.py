@@ -100,11 +100,12 @@ def test_a_card_shows_verdict_checks_and_warm_up_as_text() -> None:
     clean = wb.bias(WALK, MACD, **QUICK)
     page = clean._repr_html_()
     assert page == bias_card(clean)
-    assert "No bias found in 9 checks" in page
+    assert "no bias found in 9 checks" in page
+    assert "wb-green" in page
     assert page.count("<tr>") == 2 + len(clean.checks) + len(clean.warm_up)
     leak = wb.bias(WALK, lambda frame: frame["close"].shift(-1))
     page = leak._repr_html_()
     assert "BIASED" in page
     assert "&lt;lambda&gt; on BTCUSDT 1h" in page
     assert "2025-01-01T00:00Z" in page
-    assert "The start still weighs" not in page
+    assert "What the start still weighs" not in page

@@ -93,7 +93,7 @@ def code_check(constants: Constants, records: Columns) -> tuple[Check, bool]:
     if held:
         said = f"it holds {', '.join(held)}: what is in them cannot be proved"
         return Check(LOOK_AHEAD, CODE, Outcome.OPEN, count, 0, said), True
-    said = f"{count} numbers, no table, none of this series"
+    said = f"{count} {'number' if count == 1 else 'numbers'}, no table, none of this series"
     return Check(LOOK_AHEAD, CODE, Outcome.CLEAN, count, 0, said), False
 
 

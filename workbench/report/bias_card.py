@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from workbench.analysis.bias import Outcome
 from workbench.report import numbers
 from workbench.report.pieces import card, notes, table
 from workbench.report.tearsheet import heading
@@ -12,22 +13,20 @@ from workbench.report.tearsheet import heading
 if TYPE_CHECKING:
     from workbench.analysis.bias import BiasReport, Check
 
-_TONES = {"clean": "wb-up", "open": "wb-dim", "biased": "wb-down"}
+_TONES: Final = {Outcome.CLEAN: "wb-up", Outcome.OPEN: "wb-warn", Outcome.BIASED: "wb-down"}
+_HEAD: Final = ("check", "outcome", "looked at", "differ", "found")
 
 
 def bias_card(report: BiasReport) -> str:
     """Return the report as HTML."""
     return card(
         (
-            heading(report.title, _subtitle(report), report.source),
+            heading(f"Bias of {report.title}", _subtitle(report), report.source),
             _banner(report),
-            '<div class="wb-columns">',
-            _checks(report),
-            _warm_up(report),
-            "</div>",
+            '<div class="wb-columns">', _checks(report), _warm_up(report), "</div>",
             notes(report.notes),
         )
-    )
+    )  # fmt: skip
 
 
 def _subtitle(report: BiasReport) -> str:
@@ -36,29 +35,29 @@ def _subtitle(report: BiasReport) -> str:
 
 
 def _banner(report: BiasReport) -> str:
-    colour = "green" if report.passed else "red"
-    text = report.verdict[:1].upper() + report.verdict[1:]
-    return f'<div class="wb-verdict wb-{colour}"><b>{html.escape(text)}</b></div>'
+    undecided = any(one.outcome is Outcome.OPEN for one in report.checks)
+    colour = "red" if not report.passed else "amber" if undecided else "green"
+    word, _, rest = report.verdict.partition(" ") if not report.passed else ("CLEAN", "", "")
+    return (
+        f'<div class="wb-verdict wb-{colour}"><b>{"OPEN" if colour == "amber" else word}</b>'
+        f"<span>{html.escape(rest or report.verdict)}</span></div>"
+    )
 
 
 def _checks(report: BiasReport) -> str:
-    head = "".join(
-        f"<th>{name}</th>" for name in ("check", "outcome", "gate", "looked at", "differ")
-    )
+    head = "".join(f"<th>{name}</th>" for name in _HEAD)
     rows = "".join(_row(one) for one in report.checks)
     return (
-        '<table class="wb-gates"><caption>What was asked</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f'<table class="wb-gates"><caption>What was asked</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )
 
 
 def _row(check: Check) -> str:
-    outcome = check.outcome.value
-    told = f"<small>{html.escape(check.said)}</small>" if check.said else ""
     return (
-        f"<tr><td>{html.escape(check.name)}{told}</td>"
-        f'<td class="{_TONES[outcome]}">{outcome}</td><td>{html.escape(check.gate)}</td>'
-        f"<td>{numbers.count(check.looked_at)}</td><td>{numbers.count(check.differ)}</td></tr>"
+        f'<tr><td>{html.escape(check.name)}</td><td class="{_TONES[check.outcome]}">'
+        f"{check.outcome.value}</td><td>{numbers.count(check.looked_at)}</td>"
+        f"<td>{numbers.count(check.differ)}</td><td>{html.escape(check.said)}</td></tr>"
     )
 
 
