@@ -188,7 +188,8 @@ async def test_at_a_sale_of_all_that_is_held(tmp_path: Path, losses: int, last: 
     [
         (LOST, "", [], 1.8),
         (LOST, LOST, [], 2.6),
-        (LOST, LOST, [LOST], 2.9),
+        (LOST, LOST, [LOST], 2.7),
+        (LOST, LOST, [LOST, LOST], 2.96),
         (LOST, UNHEARD, [], 1.8),
         (UNHEARD, "", [], 2.6),  # found when it was searched for
     ],
@@ -240,7 +241,7 @@ async def grid(folder: Path, *bought: float) -> tuple[TimedLadder, TimedExchange
     [
         (UNHEARD, [], 0.6),
         (LOST, [], 2.6),
-        (LOST, [LOST], 2.9),
+        (LOST, [LOST, LOST], 2.96),
         (LOST, [UNHEARD], 2.6),
     ],
 )
