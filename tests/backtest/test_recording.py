@@ -22,6 +22,7 @@ from workbench.analysis.trial_check import by_strategy, check, entries_of
 from workbench.analysis.trials import TrialCounts, TrialLedger, home_ledger
 from workbench.backtest import search as searches
 from workbench.backtest import sweep as sweeps
+from workbench.backtest import walk_forward as walks
 from workbench.backtest.portfolio import AccountCaps, Part, run_portfolio
 from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.sweep import sweep_params
@@ -301,9 +302,10 @@ def test_the_command_line_counts(market: Path) -> None:
 @pytest.mark.parametrize(
     "run",
     [lambda: sweep(), lambda: wb.backtest(WALK, MACD, **ONE),
+     lambda: wb.walk_forward(WALK, MACD, folds=2, progress=False, **AXES),
      lambda: wb.backtest(WALK, MACD, engine="event", **ONE),
      lambda: sweep(search="optuna", trials=9)],
-    ids=["sweep", "backtest", "event", "search"],
+    ids=["sweep", "backtest", "walk-forward", "event", "search"],
 )  # fmt: skip
 def test_a_result_that_could_not_be_counted_says_so(
     run: Callable[[], wb.face.Sweep], monkeypatch: pytest.MonkeyPatch
@@ -350,3 +352,32 @@ def test_a_home_that_cannot_keep_trials_is_refused_before_anything_runs(
 def test_the_frame_of_the_results_is_as_it_was() -> None:
     assert "uncounted" not in sweep().frame.columns
     assert "uncounted" not in json.dumps(wb.backtest(WALK, MACD, **ONE).summary())
+
+
+def test_a_walk_forward_counts_each_set_of_each_fold_and_each_choice() -> None:
+    walk = wb.walk_forward(WALK, MACD, train=800, test=200, progress=False, **AXES)
+    assert walk.trials == 3 * (12 + 1)
+    assert (counts().n, counts().seen) == (39, 39)
+    again = wb.walk_forward(WALK, MACD, train=800, test=200, progress=False, **AXES)
+    assert (counts().n, counts().seen) == (39, 78)
+    assert again.uncounted == ""
+    # Chosen otherwise: the train windows are the same, and of the choices those that differ are new.
+    wb.walk_forward(WALK, MACD, train=800, test=200, choose="plateau", progress=False, **AXES)
+    assert 39 <= counts().n <= 39 + 3
+
+
+def test_what_an_interrupted_walk_forward_has_run_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran = []
+
+    def interrupted(*given: object, **asked: object) -> object:
+        ran.append(1)
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        return sweep_params(*given, **asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(walks, "sweep_params", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        wb.walk_forward(WALK, MACD, train=800, test=200, progress=False, **AXES)
+    assert counts().n == 2 * (12 + 1)

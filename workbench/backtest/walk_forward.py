@@ -26,7 +26,7 @@ from workbench.backtest.folds import Fold, Length, lay_folds
 from workbench.backtest.grids import valid_mask
 from workbench.backtest.overlay import first_record
 from workbench.backtest.progress import progress_bar
-from workbench.backtest.recording import LEDGER, Recorder
+from workbench.backtest.recording import LEDGER, Gathering, Recorder
 from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.setting import Costs, holding_curve
 from workbench.backtest.single import run_set
@@ -87,11 +87,10 @@ def walk_forward(
             f"none of the {len(params):,} combinations is valid; {spec.name}: {spec.title}"
         )
     chosen = np.ascontiguousarray(params[ok])
-    search = _Search(spec, chosen, axes_of(chosen), costs, metric, choose, on, trials)
-    runs: list[FoldRun] = []
-    with progress_bar(
-        len(chosen) * len(laid), unit="sets", desc="walk-forward", shown=progress
-    ) as bar:
+    axes, runs, gathering = axes_of(chosen), list[FoldRun](), Gathering(trials)
+    search = _Search(spec, chosen, axes, costs, metric, choose, on, gathering)
+    total = len(chosen) * len(laid)
+    with gathering, progress_bar(total, unit="sets", desc="walk-forward", shown=progress) as bar:
         for fold in laid:
             cash = runs[-1].test.curve["cash"][-1] if runs else costs.cash
             runs.append(_run_fold(candles, fold, search, float(cash), of=len(laid)))
@@ -103,10 +102,11 @@ def walk_forward(
         metric=metric,
         choose=choose,
         anchored=anchored,
-        axes=search.axes,
+        axes=axes,
         sets=len(chosen),
         invalid_combinations=int(len(params) - len(chosen)),
         runs=tuple(runs),
+        uncounted=gathering.uncounted,
         data_sha256=_used_sha256(candles, laid, search),
         seconds=time.perf_counter() - began,
     )

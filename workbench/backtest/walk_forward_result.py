@@ -87,6 +87,7 @@ class WalkForwardResult:
     notes: tuple[str, ...]
     data_sha256: str
     seconds: float
+    uncounted: str = ""  # why trials are missing from the ledger
 
     @classmethod
     def build(
@@ -102,6 +103,7 @@ class WalkForwardResult:
         sets: int,
         invalid_combinations: int,
         runs: tuple[FoldRun, ...],
+        uncounted: str,
         data_sha256: str,
         seconds: float,
     ) -> WalkForwardResult:
@@ -130,9 +132,10 @@ class WalkForwardResult:
             in_sample=None if math.isnan(in_sample) else in_sample,
             in_sample_holding=None if math.isnan(held) else held,
             wfe=wfe,
-            notes=_notes(candles, runs),
+            notes=_notes(candles, runs) + ((uncounted,) if uncounted else ()),
             data_sha256=data_sha256,
             seconds=seconds,
+            uncounted=uncounted,
         )
 
     def __len__(self) -> int:
