@@ -17,6 +17,7 @@ COMMANDS = {
     "backtest": Entry("workbench.cli.backtest:backtest", "Backtest one parameter set."),
     "sweep": Entry("workbench.cli.sweep:sweep", "Run a grid of parameters."),
     "verdict": Entry("workbench.cli.verdict:verdict", "Ask whether a sweep's best is luck."),
+    "trials": Entry("workbench.cli.trials:app", "List what was tried; check the ledger."),
     "study": Entry("workbench.cli.study:study", "Run symbols x intervals x windows x parameters."),
     "walk-forward": Entry(
         "workbench.cli.walk_forward:walk_forward", "Choose on train windows, judge on test windows."

@@ -13,6 +13,7 @@ from workbench.cli import options
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from workbench.backtest.quick_verdict import QuickVerdict
     from workbench.face import Study
 
 _TOP = {
@@ -54,10 +55,14 @@ def study(
     demand_metric(metric, more, "study")  # before anything runs
     with options.resumable(out, resume=resume):
         result = wb.study(**settings, out=out, resume=resume, progress=sys.stderr.isatty())  # type: ignore[arg-type]
+    from workbench.backtest import quick_verdict
+
+    luck = quick_verdict.of_study(result)
     if as_json:
-        typer.echo(json.dumps(result.summary(metric)))
+        found = {"quick_verdict": luck.to_dict() if luck else None}
+        typer.echo(json.dumps(result.summary(metric) | found))
         return
-    _print(result, by, metric, top)
+    _print(result, by, metric, top, luck)
 
 
 def read_study(file: Path) -> dict[str, object]:
@@ -106,7 +111,7 @@ def _axis(name: str, axis: object) -> object:
     return options.parse_grid(f"{name}={axis}")[name] if isinstance(axis, str) else axis
 
 
-def _print(result: Study, by: str, metric: str, top: int) -> None:
+def _print(result: Study, by: str, metric: str, top: int, luck: QuickVerdict | None) -> None:
     from workbench.backtest.results import shown
     from workbench.cli.tables import print_rows
 
@@ -121,12 +126,13 @@ def _print(result: Study, by: str, metric: str, top: int) -> None:
         for row in ranked.head(top).iter_rows(named=True)
     ]
     caution = f"the best of {len(result):,} tries is high by luck alone: read means, not peaks"
+    judged = (luck.said(), *luck.notes) if luck else ()
     print_rows(
         result.title,
         [*keys, "tests", *figures],
         rows,
         left=len(keys),
-        notes=(" + ".join(result.sources), caution),
+        notes=(" + ".join(result.sources), caution, *judged),
     )
 
 

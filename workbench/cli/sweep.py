@@ -77,9 +77,12 @@ def sweep(
         )
     if search and out:
         options.write_parquet(result.frame, out)
-    ranked = result.top(top, metric)
+    from workbench.backtest import quick_verdict
+
+    ranked, luck = result.top(top, metric), quick_verdict.of_sweep(result)
     if as_json:
-        typer.echo(json.dumps(_summary(result, out) | {"top": ranked.to_dicts()}))
+        found = {"top": ranked.to_dicts(), "quick_verdict": luck.to_dict() if luck else None}
+        typer.echo(json.dumps(_summary(result, out) | found))
         return
     from workbench.backtest.results import shown
     from workbench.cli.tables import print_rows
@@ -92,8 +95,9 @@ def sweep(
         for row in ranked.iter_rows(named=True)
     ]
     caution = f"the best of {len(result):,} tries is high by luck alone: look at the plateau"
-    notes = (result.candles.source, *_counts(result), caution, *result.notes)
-    print_rows(result.title, [*names, *figures], rows, notes=notes)
+    judged = (luck.said(), *luck.notes) if luck else ()
+    notes = (result.candles.source, *_counts(result), caution, *judged, *result.notes)
+    print_rows(result.title, [*names, *figures], rows, notes=tuple(dict.fromkeys(notes)))
 
 
 def _summary(result: Sweep, out: Path | None) -> dict[str, object]:

@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 
 from workbench.analysis.plateaus import neighbour_medians
+from workbench.backtest import quick_verdict
 from workbench.backtest.setting import beats, holding_curve
 from workbench.errors import UsageError
 from workbench.report import charts, numbers
 from workbench.report.pieces import card, joined, notes, table, tiles
+from workbench.report.quick_card import quick_section
 from workbench.report.tearsheet import heading, picture
 
 if TYPE_CHECKING:
@@ -80,20 +82,21 @@ def sweep_map(result: SweepResult, metric: str = "total_return") -> Chart | None
 
 def sweep_card(result: SweepResult) -> str:
     """Return a sweep as HTML: what is usual, the heat map, and the sets with the best neighbours."""
-    chart = sweep_map(result)
+    chart, luck = sweep_map(result), quick_verdict.of_sweep(result)
     parts = (
         heading(*_titles(result.title), result.candles.source),
         tiles(_sweep_tiles(result)),
+        quick_section(luck),
         "" if chart is None else picture(chart, "The metric over two parameters, its plateau marked"),
         '<div class="wb-columns">', _ranked_sets(result), "</div>",
-        notes((*_sweep_notes(result), *result.notes)),
+        notes(_said_once(*_sweep_notes(result), *(luck.notes if luck else ()), *result.notes)),
     )  # fmt: skip
     return card(parts)
 
 
 def study_card(result: StudyResult) -> str:
     """Return a study as HTML: what is usual, and its rankings."""
-    source = joined(result.sources)
+    source, luck = joined(result.sources), quick_verdict.of_study(result)
     caution = (
         f"The best of {len(result):,} tries is high by luck alone; read the means and the share that "
         "beat holding."
@@ -102,11 +105,12 @@ def study_card(result: StudyResult) -> str:
     parts = (
         heading(*_titles(result.title), source),
         tiles(_study_tiles(result)),
+        quick_section(luck),
         '<div class="wb-columns">',
         *(_ranking(result, key) for key in (*keys, "params")),
         _benchmarks(result),
         "</div>",
-        notes((caution,)),
+        notes(_said_once(caution, *(luck.notes if luck else ()), result.uncounted)),
     )
     return card(parts)
 
@@ -125,6 +129,10 @@ def _sweep_tiles(result: SweepResult) -> dict[str, str]:
         "highest return": numbers.percent(row["best"], sign=True),
         "holding": numbers.percent(float(held[-1] / result.costs.cash - 1.0), sign=True),
     }
+
+
+def _said_once(*notes: str) -> list[str]:
+    return [one for one in dict.fromkeys(notes) if one]
 
 
 def _share(fraction: float) -> str:
