@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.engine_rules import GROUPS, PAGE, TESTS, nodes, page
+from tests.engine_rules.page import GROUPS, PAGE, TESTS, nodes, page
 
 
 def test_every_test_that_the_map_names_is_collected(request: pytest.FixtureRequest) -> None:
@@ -39,4 +39,4 @@ def test_a_rule_without_an_example_or_without_a_property_says_why() -> None:
 
 
 def test_the_page_is_made_from_the_map() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.engine_rules"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.engine_rules.page"
