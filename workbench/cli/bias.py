@@ -63,9 +63,13 @@ def _show(report: object) -> None:
          f"{one.difference:.1e} of {one.of}" if one.of else "–", f"{one.flips:,}"]
         for one in report.warm_up
     ]  # fmt: skip
-    told = [one.said for one in report.checks if one.outcome.value != "clean"]
+    told = [
+        f"{one.name}: {one.said}"
+        for one in report.checks
+        if one.outcome.value != "clean" or one.gate == "warm-up"
+    ]
     columns = ["begun anew", "candles before", "bars", "the start weighs", "decisions changed"]
     print_rows(
         "What the start still weighs", columns, weighs, left=1,
-        notes=(*told, report.told("warm-up"), *report.notes, report.source, report.verdict),
+        notes=(*told, *report.notes, report.source, report.verdict),
     )  # fmt: skip
