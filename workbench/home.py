@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 from workbench.errors import DataError
@@ -28,6 +29,12 @@ def home_path() -> Path:
     """Return where WORKBENCH_HOME is or would be."""
     named = os.environ.get("WORKBENCH_HOME")
     if named:
-        return Path(named).expanduser().resolve()
+        return _absolute(named) if os.path.isabs(named) else Path(named).expanduser().resolve()
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "workbench"
+
+
+@cache
+def _absolute(named: str) -> Path:
+    """Return an absolute path without links, followed once a process: every backtest asks."""
+    return Path(named).resolve()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tests.analysis.trial_builders import batch, scope
 from tests.conftest import ROOT
 from workbench.analysis.trial_check import by_strategy, check, entries_of
-from workbench.analysis.trial_rows import packed, unpacked
+from workbench.analysis.trial_rows import identities, packed, unpacked
 from workbench.analysis.trials import TrialLedger
 from workbench.errors import DataError
 
@@ -72,6 +72,27 @@ def test_a_re_run_is_seen_and_not_counted(ledger: TrialLedger) -> None:
     assert TrialLedger(ledger.path).append([one], now_ms=3).fresh == 0  # a process that starts anew
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.integers(-128, 127)
+        ),
+        min_size=2,
+        max_size=5,
+    )
+)
+def test_a_trial_is_the_same_alone_and_among_others(rows: list[tuple[int, float, int]]) -> None:
+    kinds = (np.int64, np.float64, np.int8)
+    columns = [
+        np.array(one, kind) for one, kind in zip(zip(*rows, strict=True), kinds, strict=True)
+    ]
+    together = identities(scope(), columns)
+    alone = [identities(scope(), [one[i : i + 1] for one in columns])[0] for i in range(len(rows))]
+    assert together.tolist() == [int(one) for one in alone]
+    assert together.dtype == alone[0].dtype == np.uint64
+
+
 def test_of_overlapping_grids_only_what_is_new_counts(ledger: TrialLedger) -> None:
     ledger.append([batch(scope(), range(10), [0.1] * 10)], now_ms=1)
     receipt = ledger.append(
@@ -98,6 +119,11 @@ def test_no_trials_have_no_variance(ledger: TrialLedger) -> None:
     assert not ledger.path.exists()  # asking makes no file
     ledger.append([batch(scope(), [1, 2], [0.1, None])], now_ms=1)
     assert math.isnan(ledger.counts("macd").sharpe_variance)
+
+
+def test_a_sharpe_of_minus_zero_is_read_as_it_was_written(ledger: TrialLedger) -> None:
+    ledger.append([batch(scope(), [1], [-0.0]), batch(scope(), [2, 3], [-0.1, 0.1])], now_ms=1)
+    assert check(ledger).faults == ()
 
 
 batches = st.lists(

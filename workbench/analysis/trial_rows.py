@@ -31,11 +31,8 @@ TRIAL = np.dtype(
 )
 _FIGURES = ("sharpe", "total_return")  # kept as they are: no compression makes them smaller
 _COUNTS = ("days", "trades", "traded", "error")
-_MIXES = (  # shift and factor, made once: a batch of one trial is mostly the making of small numbers
-    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
-    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
-    np.uint64(31),
-)
+_STEPS, _LAST_SHIFT = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)), 31  # shift, factor
+_NUMPY_STEPS = [(np.uint64(shift), np.uint64(factor)) for shift, factor in _STEPS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +78,7 @@ class Tally:
     def of(cls, rows: np.ndarray) -> Tally:
         """Return the tally of these trials."""
         sharpes = rows["sharpe"][(rows["traded"] != 0) & np.isfinite(rows["sharpe"])]
+        sharpes = sharpes + 0.0  # -0.0 comes out of SQLite as 0.0, and would be another hash
         best = float(sharpes.max()) if len(sharpes) else None
         total, squares = float(sharpes.sum()), float((sharpes * sharpes).sum())
         return cls(len(rows), len(sharpes), total, squares, best)
@@ -91,16 +89,27 @@ def identities(scope: Scope, columns: Sequence[np.ndarray]) -> np.ndarray:
 
     Each column is mixed in by the finaliser of splitmix64 (Steele, Lea and Flood 2014), in order.
     """
+    if len(columns[0]) == 1:  # a backtest's
+        return np.array([_identity(scope, [_bits(column).item() for column in columns])], np.uint64)
     seed = np.frombuffer(scope.sha[:8], "<u8")[0]
     mixed = np.full(len(columns[0]), seed, np.uint64)
-    (first, once), (second, twice), last = _MIXES
     for column in columns:
         mixed ^= _bits(column)
-        mixed ^= mixed >> first
-        mixed *= once
-        mixed ^= mixed >> second
-        mixed *= twice
-        mixed ^= mixed >> last
+        for shift, factor in _NUMPY_STEPS:
+            mixed ^= mixed >> shift
+            mixed *= factor
+        mixed ^= mixed >> np.uint64(_LAST_SHIFT)
+    return mixed
+
+
+def _identity(scope: Scope, numbers: Sequence[int]) -> int:
+    """Return the identity of one row, for which plain numbers are quicker than arrays of one."""
+    mixed, whole = int.from_bytes(scope.sha[:8], "little"), (1 << 64) - 1
+    for number in numbers:
+        mixed ^= number
+        for shift, factor in _STEPS:
+            mixed = (mixed ^ mixed >> shift) * factor & whole
+        mixed ^= mixed >> _LAST_SHIFT
     return mixed
 
 
