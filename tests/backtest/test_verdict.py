@@ -220,6 +220,9 @@ def test_more_trials_in_the_ledger_make_the_same_result_worth_less(edge: SweepRe
     many = sweep_verdict(edge, trials=counts, terms=QUICK)
     assert many.figures["trials"] == 100_000
     assert many.figures["dsr"] < few.figures["dsr"]  # type: ignore[operator]
+    assert many.figures["sharpe_variance_here"] == pytest.approx(spread)
+    assert many.figures["dsr_here"] > many.figures["dsr"]  # type: ignore[operator]
+    assert few.figures["dsr_here"] == few.figures["dsr"]
     assert many.colour is Colour.RED
     assert "deflated sharpe" in many.why.lower()
     assert any("100,000 distinct trials" in note for note in many.notes)

@@ -8,7 +8,7 @@ colour, are `.verdict()`'s. Sharpe ratios here are annual, as in the columns.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -165,7 +165,7 @@ def _tried(
     found = scan.select(pl.col(METRIC).cast(pl.Float64)).collect()[METRIC].drop_nulls()
     known = tried(counts, rows, found.to_numpy() / math.sqrt(DAYS_A_YEAR))
     said = tuple(one for one in (uncounted, why, *known.notes) if one)
-    return Tried(known.count, known.variance, known.whole, said)
+    return replace(known, notes=said)
 
 
 def _plateau(own: float, around: np.ndarray) -> float | None:

@@ -58,6 +58,7 @@ class Tried:
 
     count: int
     variance: float
+    own_variance: float  # of the rows at hand alone
     whole: int
     notes: tuple[str, ...]
 
@@ -71,7 +72,8 @@ def tried(trials: TrialCounts | None, rows: int, sharpes: Floats, *, uncounted: 
     held = 0 if trials is None else trials.n
     if trials is None or held + uncounted < rows:
         note = f"trials counted from the {rows:,} rows at hand: the ledger holds {held:,} of this strategy"
-        return Tried(rows, own, 0 if trials is None else trials.ledger_n, _weak(rows, note))
+        whole = 0 if trials is None else trials.ledger_n
+        return Tried(rows, own, own, whole, _weak(rows, note))
     variance = own if math.isnan(trials.sharpe_variance) else trials.sharpe_variance
     note = (
         f"{held:,} distinct trials of this strategy in the ledger ({trials.seen:,} with re-runs), "
@@ -80,7 +82,7 @@ def tried(trials: TrialCounts | None, rows: int, sharpes: Floats, *, uncounted: 
     if uncounted:
         note += f"; {uncounted:,} that it could not be given are added"
     count = held + uncounted
-    return Tried(count, variance, trials.ledger_n, _weak(count, note))
+    return Tried(count, variance, own, trials.ledger_n, _weak(count, note))
 
 
 def _weak(count: int, note: str) -> tuple[str, ...]:
@@ -123,6 +125,9 @@ class Luck:
 
     dsr: float
     dsr_effective: float
+    dsr_here: (
+        float  # with the variance of the rows at hand: the ledger's may hold much shorter windows
+    )
     worth: float
     correlation: float
     lucky: float  # Sharpe ratio a sample that the best shows without skill
@@ -178,20 +183,27 @@ class Case:
     @cached_property
     def luck(self) -> Luck:
         """Return what the trials make of the chosen set's Sharpe ratio, all of it a sample."""
-        count, variance = self.tried.count, self.tried.variance * (DAYS_A_YEAR / self.a_year)
-        if math.isnan(variance):  # of trials without any edge, whose ratios vary by this
-            variance = 1.0 / max(1, self.moments.count - 1)
+        count, variance = self.tried.count, self._of_samples(self.tried.variance)
         alike = overfitting.mean_correlation(self.rivals.moving) if self.rivals else math.nan
         worth = overfitting.effective_trials(count, alike)
+
+        def deflated(trials: float, spread: float) -> float:
+            return overfitting.deflated_sharpe(self.moments, trials=trials, variance=spread)
+
         return Luck(
-            dsr=overfitting.deflated_sharpe(self.moments, trials=count, variance=variance),
-            dsr_effective=overfitting.deflated_sharpe(
-                self.moments, trials=max(1.0, worth), variance=variance
-            ),
+            dsr=deflated(count, variance),
+            dsr_effective=deflated(max(1.0, worth), variance),
+            dsr_here=deflated(count, self._of_samples(self.tried.own_variance)),
             worth=worth,
             correlation=alike,
             lucky=overfitting.lucky_sharpe(count, variance),
         )
+
+    def _of_samples(self, variance: float) -> float:
+        """Return a variance of Sharpe ratios a day as one a sample; where it is NaN, that of no edge."""
+        if math.isnan(variance):
+            return 1.0 / max(1, self.moments.count - 1)
+        return variance * (DAYS_A_YEAR / self.a_year)
 
 
 def data_errors(candles: Candles) -> tuple[str, ...]:
@@ -303,6 +315,8 @@ def held(case: Case) -> dict[str, float | None]:
 
 def filtered(case: Case) -> tuple[float | None, str]:
     """Return the total return with the exchange's filters, and in a line what they change."""
+    if case.chosen.costs.filters == "exchange":
+        return float(case.run.metrics["total_return"] or 0.0), ""
     run, why = through_filters(case.chosen)
     if run is None:
         return None, why
