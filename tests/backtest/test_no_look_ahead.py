@@ -1,6 +1,7 @@
 """A run that ends earlier is the beginning of the longer one: nothing that comes later is known before.
 
-With exits, guards, finer candles and ladders, in the kernel and on the matching engine.
+With exits, guards, finer candles and ladders, in the kernel and on the matching engine. A look at the
+next candle alone would show in what fills at its open.
 """
 
 from __future__ import annotations
@@ -55,6 +56,32 @@ def test_exits_and_guards_know_nothing_of_what_comes_later(
     costs = Costs(filters="exchange", guards=guards)
     for engine in (backtest, event_driven):
         _is_the_beginning(engine, candles, cut, SCRIPTED, costs=costs, exits=said(exits))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1_000_000), exits=rules(), guards=GUARDS, cut=st.integers(12, 98))
+def test_what_fills_at_an_open_knows_nothing_of_the_candle_that_it_opens(
+    seed: int, exits: Rules, guards: Guards, cut: int
+) -> None:
+    candles = replace(market(seed, 100, writes_levels=True).candles, fine=None)
+    candles.records["aux"][:8, 0] = np.nan
+    candles.records["aux"][cut - 1, 0] = (
+        0.125  # there is an order to fill, unless a guard holds it back
+    )
+    fell = candles.records[: cut + 1].copy()
+    fell["low"][cut] = fell["close"][cut] = np.round(fell["low"][cut] / 2, 2)
+    costs = Costs(filters="exchange", guards=guards)
+    for engine in (backtest, event_driven):
+        told = []
+        for records in (candles.records[: cut + 1], fell):
+            run = engine(
+                replace(candles, records=records), SCRIPTED, costs=costs, exits=said(exits)
+            )
+            at_the_open = (run.fills["time"] == run.equity["open_time"][-1]) & (
+                run.fills["reason"] == "signal"
+            )
+            told.append(run.fills.filter(at_the_open).select("side", "ticks", "lots").rows())
+        assert told[0] == told[1]
 
 
 @settings(max_examples=25, deadline=None)

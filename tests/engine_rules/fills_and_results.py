@@ -32,6 +32,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             TARGETS + "test_a_signal_at_a_close_fills_at_the_next_open_and_pays_slippage_and_fee",
             f"{ANY_TARGETS} {SWEEPS}test_what_comes_later_changes_nothing_before "
             f"{AHEAD}test_exits_and_guards_know_nothing_of_what_comes_later "
+            f"{AHEAD}test_what_fills_at_an_open_knows_nothing_of_the_candle_that_it_opens "
             f"{AHEAD}test_a_ladder_knows_nothing_of_what_comes_later",
         ),
         rule(
