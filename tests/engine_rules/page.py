@@ -28,9 +28,9 @@ def page() -> str:
     parts = [
         "# What the engines do, and what shows it",
         "Every rule below has an example of a few candles that was **worked by hand**, its arithmetic in the test, "
-        "and is held **on any market** against slow, independent code or another engine. Examples run in the "
-        "compiled kernel, in the kernel with the exchange's filters and on the matching engine; **live** names what "
-        "shows it where real orders go. Where something is missing, the rule says why.",
+        "and is held **on any market** against slow, independent code or another engine. Examples of trading run in "
+        "the compiled kernel, in the kernel with the exchange's filters and on the matching engine; **live** names "
+        "what shows it where real orders go. Where something is missing, the rule says why.",
         "Made from [tests/engine_rules](../tests/engine_rules), which a test holds to the tests that there are.",
         " · ".join(f"[{name}](#{name.lower().replace(' ', '-')})" for name in GROUPS),
     ]
