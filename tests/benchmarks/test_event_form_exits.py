@@ -12,6 +12,7 @@ from tests.benchmarks.plain_macd import plain_macd
 from tests.benchmarks.workloads import GRID, SLACK, alternated, machine, year_of_hours
 from workbench.backtest import sweep
 from workbench.backtest.exits import joined
+from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.execution.exits import all_exits
@@ -37,7 +38,9 @@ def once(candles: Candles, params: np.ndarray, *, event: bool = True) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if not event:
             patch.setattr(sweep, "has_event_form", lambda spec, costs: False)
-        sweep_params(candles, MACD, params, costs=Costs(), threads=1, data_sha256="")
+        sweep_params(
+            candles, MACD, params, costs=Costs(), threads=1, data_sha256="", trials=NOT_TRIALS
+        )
 
 
 @pytest.mark.parametrize("name", EXITS)

@@ -19,6 +19,7 @@ from tests.candle_builders import martingale
 from workbench.backtest import sweep
 from workbench.backtest.exits import joined
 from workbench.backtest.kernels import Run, kernel
+from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import run_of, sweep_params, warm_starts
 from workbench.execution.exits import exits_of
@@ -135,7 +136,7 @@ def test_user_code_with_stop_and_take_profit(
     yardstick, sets = _yardstick(candles)
 
     def run() -> object:
-        return sweep_params(candles, spec, protected, costs=Costs(), threads=1)
+        return sweep_params(candles, spec, protected, costs=Costs(), threads=1, trials=NOT_TRIALS)
 
     plain, ours = _best_of(ROUNDS, yardstick, run)
     speed, yard = len(protected) * BARS / ours / 1e9, sets * BARS / plain / 1e9

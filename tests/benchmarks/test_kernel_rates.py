@@ -18,6 +18,7 @@ from tests.benchmarks.workloads import (
     year_of_hours,
 )
 from workbench.backtest import sweep
+from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.market.candles import Candles
@@ -39,7 +40,7 @@ def test_the_event_form_beats_the_plain_kernel(monkeypatch: pytest.MonkeyPatch) 
         with monkeypatch.context() as patch:
             if not event:
                 patch.setattr(sweep, "has_event_form", lambda spec, costs: False)
-            sweep_params(candles, spec, grid, costs=costs)
+            sweep_params(candles, spec, grid, costs=costs, trials=NOT_TRIALS)
 
     for name, (_, grid) in jobs.items():
         rounds = alternated(
@@ -62,7 +63,7 @@ def test_the_cost_of_a_candle_and_set_does_not_grow() -> None:
 
     def sweep_all(candles: list[Candles], params) -> None:
         for one in candles:
-            sweep_params(one, macd, params)
+            sweep_params(one, macd, params, trials=NOT_TRIALS)
 
     rounds = alternated(
         2 * ROUNDS + 1,
