@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.analysis import trial_file
+
 ROOT = Path(__file__).resolve().parent.parent
 LANES = {
     "compiled": {"analysis", "backtest", "execution", "market", "parity", "strategies"},
@@ -59,6 +61,8 @@ def workbench_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home.chmod(0o700)
     before = os.environ.get("WORKBENCH_HOME")
     os.environ["WORKBENCH_HOME"] = str(home)
+    # Thousands of backtests are counted here, and no power fails: the disk need not have each at once.
+    trial_file.SYNCHRONOUS = "NORMAL"
     yield home
     if before is None:
         del os.environ["WORKBENCH_HOME"]

@@ -267,6 +267,19 @@ def test_a_kill_in_the_middle_keeps_what_was_acknowledged(ledger: TrialLedger) -
     assert check(ledger).faults == ()
 
 
+def test_a_batch_is_on_the_disk_before_append_returns(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from workbench.analysis.trials import TrialLedger\n"
+        "with TrialLedger(Path(sys.argv[1])).reading() as db:\n"
+        "    print(*(db.execute(f'PRAGMA {n}').fetchone()[0] for n in ('journal_mode', 'synchronous')))"
+    )
+    path = str(tmp_path / "trials.sqlite")
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout.split() == ["wal", "2"], done.stderr  # 2 is FULL
+
+
 def test_a_forked_child_appends_to_the_same_chain(three: TrialLedger) -> None:
     child = os.fork()
     if child == 0:

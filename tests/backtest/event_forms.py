@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT
 from workbench.backtest import sweep
+from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.market.candles import Candles
@@ -22,10 +23,10 @@ from workbench.strategies import load
 def demand_both_forms_equal(candles: Candles, name: str, params: np.ndarray, costs: Costs) -> None:
     """Demand the same frame to 1e-9, counts and what is undefined exactly."""
     spec = load(name)
-    event = sweep_params(candles, spec, params, costs=costs).frame
+    event = sweep_params(candles, spec, params, costs=costs, trials=NOT_TRIALS).frame
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep, "has_event_form", lambda spec, costs: False)
-        plain = sweep_params(candles, spec, params, costs=costs).frame
+        plain = sweep_params(candles, spec, params, costs=costs, trials=NOT_TRIALS).frame
     _demand_equal(event, plain)
 
 

@@ -15,6 +15,7 @@ from tests.backtest.naive_rows import demand_equal, row_of
 from tests.candle_builders import START_MS, martingale, to_cents
 from workbench.backtest import event_form, sweep
 from workbench.backtest.kernels import Run
+from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.execution.guards import Guards
@@ -82,7 +83,9 @@ def test_crosses_equal_the_naive_oracle_in_every_column(
 ) -> None:
     candles = candles_in_cents(cents, first=first, thin=thin, gaps=gaps)
     spec = load(name)
-    frame = sweep_params(candles, spec, spec.grid(GRIDS[name]), all_history=True).frame
+    frame = sweep_params(
+        candles, spec, spec.grid(GRIDS[name]), all_history=True, trials=NOT_TRIALS
+    ).frame
     for row in frame.iter_rows(named=True):
         params = {p.name: row[p.name] for p in spec.parameters}
         demand_equal(row, expected(candles, naive_targets(name, cents, params), 0.001))
@@ -99,7 +102,9 @@ def test_macd_equals_the_naive_oracle_in_every_column(
         cents, first=first, thin=[4 * i for i in thin], gaps=[4 * i for i in gaps]
     )
     grid = MACD.grid({"fast": (2, 12), "slow": (9, 26), "signal": (3, 9)})
-    for row in sweep_params(candles, MACD, grid, all_history=True).frame.iter_rows(named=True):
+    for row in sweep_params(
+        candles, MACD, grid, all_history=True, trials=NOT_TRIALS
+    ).frame.iter_rows(named=True):
         params = {p.name: row[p.name] for p in MACD.parameters}
         demand_equal(row, expected(candles, naive_targets("macd", cents, params), 0.001))
 

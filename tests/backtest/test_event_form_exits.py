@@ -21,6 +21,7 @@ from tests.protected_markets import market, rules, said
 from workbench.backtest import event_form, sweep
 from workbench.backtest.event_form import EventForm
 from workbench.backtest.exits import joined
+from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.setting import Costs
 from workbench.backtest.sweep import sweep_params
 from workbench.execution.exits import ExitsForm, all_exits, exits_of
@@ -262,7 +263,9 @@ def test_exits_in_the_event_form_equal_the_naive_oracle_in_every_column(
     grid = SMA.grid(
         {"fast": (1, 3), "slow": (8, 11)}
     )  # by then every average true range has a value
-    frame = sweep_params(candles, SMA, joined(grid, exits_of(said(wanted))), all_history=True).frame
+    frame = sweep_params(
+        candles, SMA, joined(grid, exits_of(said(wanted))), all_history=True, trials=NOT_TRIALS
+    ).frame
     for row in frame.iter_rows(named=True):
         targets = naive_strategies.sma_cross(cents, fast=row["fast"], slow=row["slow"])
         tale = tell(bars, targets, wanted)

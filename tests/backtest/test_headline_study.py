@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 
 from tests.conftest import shared_path
+from workbench.analysis.trial_check import entries_of
+from workbench.analysis.trials import home_ledger
 from workbench.backtest.headline import PARAMETER_SETS, Headline, headline_study
 from workbench.backtest.headline_rules import cold_start, ema_series, published
 
@@ -61,6 +63,10 @@ def test_the_study_file_gives_the_honest_column_scenario_by_scenario(study: Head
 
     shipped = Path(__file__).parents[2] / "notebooks" / "studies" / "headline.toml"
     rows = wb.study(**read_study(shipped), progress=False).frame
+    entries = entries_of(home_ledger(), "macd", most=96)
+    # The same trials, whichever of the two runs them; weeks begin with one candle more or less here.
+    assert sum(one.seen for one in entries) == 2_400
+    assert all(one.fresh == 0 for one in entries if one.interval != "1w")
     assert rows.height == study.frame.height == 2_400
     sets = ["/".join(map(str, one)) for one in rows.select("fast", "slow", "signal").rows()]
     days = [int(window.removesuffix("d")) for window in rows["window"]]

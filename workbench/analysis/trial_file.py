@@ -20,6 +20,7 @@ APPLICATION_ID = 0x77627472  # "wbtr"
 VERSION = 1
 GENESIS = bytes(32)
 MOST_WAIT_S = 20.0  # for another process that appends
+SYNCHRONOUS = "FULL"  # a batch is on the disk, not in its cache, before its result is handed back
 COLUMNS = (
     "seq", "written_ms", "scope", "strategy", "strategy_sha", "data_sha256", "symbol", "interval", "first_ms",
     "last_ms", "costs", "engine", "seen", "fresh", "traded", "sharpe_sum", "sharpe_squares", "best_sharpe",
@@ -60,7 +61,7 @@ def connect(path: Path) -> sqlite3.Connection:
         ) from None
     db = sqlite3.connect(path, timeout=MOST_WAIT_S, isolation_level=None, check_same_thread=False)
     try:
-        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         _demand_ours(db, path)
     except BaseException:
         db.close()
