@@ -251,6 +251,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
             because="fields are what they are; that a decision sees no more is shown below",
         ),
         rule(
+            "Their version is part of every strategy's hash; a state that another version left is refused.",
+            "strategies/test_contract.py::test_the_version_is_part_of_every_strategys_hash "
+            "strategies/test_spec.py::test_the_decision_as_bytes_refuses_a_state_of_another_version",
+            live="bridge/test_own_strategy.py::test_a_version_that_is_gone_or_changed_is_refused",
+            because="there is one version so far",
+        ),
+        rule(
             "A strategy decides from its state, the candle and its position: not from chance, a clock, a "
             "global that can change, or arithmetic that another machine does otherwise.",
             "strategies/test_contract.py::"

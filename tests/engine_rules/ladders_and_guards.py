@@ -88,8 +88,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
             live="execution/test_resting_ladder.py::test_parts_and_restarts_change_nothing",
         ),
         rule(
-            "A ladder that contradicts itself is one clear error.",
-            LADDERS + "test_a_ladder_that_contradicts_itself_is_one_clear_error",
+            "A ladder that contradicts itself, or has more than 64 rungs, is one clear error.",
+            f"{LADDERS}test_a_ladder_that_contradicts_itself_is_one_clear_error "
+            "strategies/test_contract.py::test_a_ladder_has_at_most_64_rungs",
             because="the example tries every kind of contradiction",
         ),
     ),

@@ -14,8 +14,10 @@ import pytest
 import workbench
 from tests.candle_builders import candles_of
 from workbench.core.exits import EXITS
+from workbench.core.ladder import ladder_error
 from workbench.core.records import CONTRACT, INTENT, LADDER_SIZE, POSITION
 from workbench.market.candles import CANDLE
+from workbench.strategies import spec
 
 RECORDS = {
     "candle": (CANDLE, "open_time i8, open f8, high f8, low f8, close f8, volume f8, missing_before i4, aux 4f8"),
@@ -43,6 +45,23 @@ def test_a_record_of_version_1_has_these_fields_and_no_other(name: str) -> None:
         found.append(f"{field} {'level' if kind.names else text}")
     assert ", ".join(found) == said
     assert (CONTRACT, LADDER_SIZE) == (1, 64)
+
+
+def test_the_version_is_part_of_every_strategys_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a state that another version left is one of another strategy, and is refused."""
+    before = spec.sha_of("a decision")
+    monkeypatch.setattr(spec, "CONTRACT", CONTRACT + 1)
+    assert spec.sha_of("a decision") != before
+
+
+@pytest.mark.parametrize(("rungs", "is_wrong"), [(0, False), (64, False), (65, True), (-1, True)])
+def test_a_ladder_has_at_most_64_rungs(rungs: int, is_wrong: bool) -> None:
+    intent = np.zeros(1, INTENT)
+    intent["n_ladder"] = rungs
+    ladder = intent["ladder"][0]
+    ladder["id"], ladder["side"], ladder["quote"] = np.arange(64), 1, 10.0
+    ladder["price"] = 100.0 - np.arange(64)
+    assert bool(ladder_error(intent[0])) == is_wrong
 
 
 def test_the_hash_of_candles_is_that_of_their_packed_little_endian_fields() -> None:
