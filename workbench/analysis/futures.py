@@ -102,5 +102,5 @@ def drawn_prices(
 
 
 def wild_prices(count: int, before: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return prices and volumes that no market had."""
-    return drawn_prices(count, before, WILD, 1.0, rng)
+    """Return prices and volumes that no market had, from the first open on, which gaps up by a tenth."""
+    return drawn_prices(count, before * 1.1, WILD, 1.0, rng)

@@ -42,7 +42,7 @@ from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
 
 CUTS, POISONS = 300, 120  # bars that are cut at, and that each poison follows; all of fewer
-MOST_STEPS = 30_000_000  # decisions, where a series is long
+MOST_STEPS = 12_000_000  # decisions, where a series is long
 ENGINE_CUTS = 16
 SEED = 20_240_229
 
