@@ -155,14 +155,51 @@ def test_aux_is_open_where_it_is_read_and_caught_where_it_foretells() -> None:
 def test_an_engine_that_knew_the_future_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = bias._traded
 
-    def knowing(series: Candles, *rest: object) -> tuple[np.ndarray, np.ndarray]:
-        curve, fills = honest(series, *rest)  # type: ignore[arg-type]
-        curve["equity"][:-1] += series.window["close"][1:] * 1e-9
-        return curve, fills
+    def knowing(series: Candles, *rest: object) -> object:
+        booked = honest(series, *rest)  # type: ignore[arg-type]
+        booked.curve["equity"][:-1] += series.window["close"][1:] * 1e-9
+        return booked
 
     monkeypatch.setattr(bias, "_traded", knowing)
     report = check_bias(WALK, wb.strategies.macd, QUICK["macd"])
     assert failed(report) == {"engine"}
+
+
+FAILS_ON_OTHERS = """
+STATE = {"count": int}
+WARM_UP = 0
+
+@njit
+def decide(state, candle, position, params, intent):
+    if candle.close < LOWEST or candle.close > HIGHEST:
+        raise ValueError("no such price")
+    intent.target = 1.0 if candle.close > candle.open else 0.0
+"""
+IMPOSSIBLE = """
+STATE = {"count": int}
+WARM_UP = 0
+
+@njit
+def decide(state, candle, position, params, intent):
+    intent.target = 2.0
+"""
+
+
+def test_a_decision_that_takes_no_other_prices_is_open_and_one_that_fails_is_refused() -> None:
+    closes = WALK.records["close"]
+    lowest, highest = float(np.floor(closes.min())), float(np.ceil(closes.max()))
+    choosy = leaking.made("choosy", FAILS_ON_OTHERS, LOWEST=lowest, HIGHEST=highest)
+    report = check_bias(WALK, choosy)
+    assert report.passed
+    blind = check(report, "foreknowledge")
+    assert blind.outcome is Outcome.OPEN
+    assert "ValueError: no such price" in blind.said
+    assert check(report, "engine").looked_at < 16
+    never = leaking.made("never", FAILS_ON_OTHERS, LOWEST=highest, HIGHEST=highest)
+    with pytest.raises(UsageError, match="never fails when it decides: ValueError: no such price"):
+        check_bias(WALK, never)
+    with pytest.raises(UsageError, match="wrote a target outside"):
+        check_bias(WALK, leaking.made("impossible", IMPOSSIBLE))
 
 
 # -- warm-up
@@ -247,7 +284,7 @@ def test_too_few_candles_leave_the_warm_up_open_and_say_how_many_it_takes() -> N
 
 
 def test_bad_parameters_and_empty_windows_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"slow=1\.5 is not a int"):
+    with pytest.raises(UsageError, match=r"slow=1\.5 is not a whole number"):
         check_bias(WALK, wb.strategies.macd, {"slow": 1.5})
     with pytest.raises(UsageError, match="one parameter set, not 2"):
         check_bias(WALK, wb.strategies.macd, wb.strategies.macd.grid({"fast": (2, 3)}))

@@ -16,6 +16,7 @@ A strategy is fed one closed candle at a time, so little can leak, and this is a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,10 +33,12 @@ from workbench.analysis.futures import Poison, poison
 from workbench.backtest.foreknown import depends_on, foreknowledge
 from workbench.backtest.kernels import kernel
 from workbench.backtest.replays import INTENT_FIELDS, Replay
+from workbench.backtest.results import ERRORS
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, demand_window, plain
 from workbench.backtest.settling import warm_up_check
 from workbench.backtest.sweep import run_of, warm_starts
+from workbench.core.intents import ERROR_NONE
 from workbench.errors import UsageError
 from workbench.execution.exits import ExitsForm, exits_of
 from workbench.market.candles import Candles
@@ -209,32 +212,40 @@ def _engine(
     rng: np.random.Generator,
 ) -> Check:
     """Compare equity, holding and fills of the compiled engine up to a bar before other futures."""
-    base, base_fills = _traded(series, spec, record, costs, exits)
-    window = series.window
-    bars = cut_bars(len(window), [], most=ENGINE_CUTS, rng=rng)
-    bad, first = 0, None
-    for i, t in enumerate(bars):
-        records = series.records.copy()
-        kind = Poison.TENFOLD if i % 2 else Poison.WALK
-        poison(records, series.first + t + 1, len(records), kind, rng)
+    base = _traded(series, spec, record, costs, exits)
+    if base.error != ERROR_NONE:
+        raise UsageError(f"{spec.name} wrote {ERRORS[base.error]}")
+    asked, found = 0, []
+    for i, t in enumerate(cut_bars(len(series), [], most=ENGINE_CUTS, rng=rng)):
+        records, kind = series.records.copy(), Poison.TENFOLD if i % 2 else Poison.WALK
+        poison(records, series.first + int(t) + 1, len(records), kind, rng)
         other = Candles(series.symbol, series.timeframe, records, series.first, series.source)
-        curve, fills = _traded(other, spec, record, costs, exits)
+        try:
+            booked = _traded(other, spec, record, costs, exits)
+        except UsageError:  # its decision takes no such candles
+            continue
+        asked += 1
         seen = f"in the account before another future ({kind.value})"
-        found = None
-        for name in ("equity", "cash", "quantity", "target"):
-            apart = differing(base[name][: t + 1], curve[name][: t + 1], rtol=0.0)
-            if apart.any() and found is None:
-                at = int(np.argmax(apart))
-                a, b = float(base[name][at]), float(curve[name][at])
-                found = Finding(int(window["open_time"][at]), name, a, b, seen)
-        then = series.first + t
-        past = [one[one["index"] <= then] for one in (base_fills, fills)]
-        if found is None and past[0].tolist() != past[1].tolist():
-            found = Finding(int(window["open_time"][t]), "fills", len(past[0]), len(past[1]), seen)
-        if found is not None:
-            bad += 1
-            first = found if first is None or found.time_ms < first.time_ms else first
-    return _check("engine", len(bars), bad, first, "cut bars")
+        found += [one for one in [_booked_apart(series, base, booked, int(t), seen)] if one]
+    first = min(found, key=lambda one: one.time_ms, default=None)
+    return _check("engine", asked, len(found), first, "cut bars")
+
+
+def _booked_apart(
+    series: Candles, base: _Booked, other: _Booked, t: int, seen: str
+) -> Finding | None:
+    """Return the first thing that two accounts booked differently up to a bar of the window."""
+    times = series.window["open_time"]
+    for name in ("equity", "cash", "quantity", "target"):
+        value, changed = base.curve[name][: t + 1], other.curve[name][: t + 1]
+        apart = differing(value, changed, rtol=0.0)
+        if apart.any():
+            at = int(np.argmax(apart))
+            return Finding(int(times[at]), name, float(value[at]), float(changed[at]), seen)
+    fills = [one.fills[one.fills["index"] <= series.first + t] for one in (base, other)]
+    if fills[0].tolist() != fills[1].tolist():
+        return Finding(int(times[t]), "fills", len(fills[0]), len(fills[1]), seen)
+    return None
 
 
 def _record(spec: Spec, params: np.ndarray | Mapping[str, Number] | None) -> np.ndarray:
@@ -246,11 +257,19 @@ def _record(spec: Spec, params: np.ndarray | Mapping[str, Number] | None) -> np.
     return spec.params(**(params or {}))
 
 
+class _Booked(NamedTuple):
+    """What the compiled engine booked: the account at every close, its fills, and what it refused."""
+
+    curve: np.ndarray
+    fills: np.ndarray
+    error: int
+
+
 def _traded(
     series: Candles, spec: Spec, record: np.ndarray, costs: Costs, exits: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the compiled engine booked at every close, and its fills."""
+) -> _Booked:
     sets, curve = record.reshape(1), np.zeros(len(series), EQUITY)
     warm = warm_starts(series, spec, sets)
     run = run_of(series, sets, warm=warm, exits=exits, costs=costs, rules=None, equities=curve)
-    return curve, kernel(spec).run_whole(run)
+    fills = kernel(spec).run_whole(run)
+    return _Booked(curve, fills, int(run.rows["error"][0]))

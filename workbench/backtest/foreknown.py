@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from workbench.analysis.bias import LOOK_AHEAD, Check, Outcome
-from workbench.analysis.foreknowledge import blindness, code_check, constants_of
+from workbench.analysis.foreknowledge import BLIND, blindness, code_check, constants_of
 from workbench.analysis.futures import moved_in_time, next_returns, priceless_double, scaled
 from workbench.backtest.replays import Replay
+from workbench.errors import UsageError
 
 DOUBLES = 8
 AUX = "aux inputs"
@@ -19,15 +20,24 @@ def foreknowledge(
     """Return whether decisions foretell returns whose prices they did not see, and what their code holds."""
     spec = replay.spec
     code, suspicious = code_check(constants_of((spec.decide, spec.prepare)), records)
-    exposure, returns = np.zeros(len(records)), next_returns(records["open"])
-    for _ in range(DOUBLES):
-        _, traces = replay.follow(priceless_double(records, rng), first)
-        exposure += held(traces["target"])
-    totals = {"its target": exposure[first:]}
-    checks = [blindness(totals, returns[first:], DOUBLES, suspicious=suspicious), code]
+    checks = [_blind(replay, records, first, rng, suspicious=suspicious), code]
     if records["aux"].any():
         checks.append(_aux(replay, records, first))
     return tuple(checks)
+
+
+def _blind(
+    replay: Replay, records: np.ndarray, first: int, rng: np.random.Generator, *, suspicious: bool
+) -> Check:
+    exposure = np.zeros(len(records))
+    try:
+        for _ in range(DOUBLES):
+            _, traces = replay.follow(priceless_double(records, rng), first)
+            exposure += held(traces["target"])
+    except UsageError as error:
+        return Check(LOOK_AHEAD, BLIND, Outcome.OPEN, 0, 0, f"on drawn prices: {error}")
+    totals, returns = {"its target": exposure[first:]}, next_returns(records["open"])[first:]
+    return blindness(totals, returns, DOUBLES, suspicious=suspicious)
 
 
 def depends_on(replay: Replay, records: np.ndarray, first: int) -> tuple[str, ...]:
@@ -37,8 +47,14 @@ def depends_on(replay: Replay, records: np.ndarray, first: int) -> tuple[str, ..
         "when the same prices come 52 weeks later: they go by the date": moved_in_time(records),
         "when all prices are twice as high: they go by the price level": scaled(records, 2.0),
     }
-    changed = {what: _changed(replay, other, first, whole) for what, other in others.items()}
-    return tuple(f"{count:,} decisions change {what}" for what, count in changed.items() if count)
+    said = []
+    for what, other in others.items():
+        try:
+            count = _changed(replay, other, first, whole)
+        except UsageError:  # it takes no such candles; then nothing is told of them
+            continue
+        said += [f"{count:,} decisions change {what}"] * (count > 0)
+    return tuple(said)
 
 
 def _changed(replay: Replay, records: np.ndarray, first: int, whole: np.ndarray) -> int:

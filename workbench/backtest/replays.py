@@ -12,7 +12,7 @@ from workbench.core import replay
 from workbench.core.records import POSITION, empty_intent
 from workbench.core.replay import TRACE
 from workbench.market.candles import CANDLE
-from workbench.strategies.spec import Spec
+from workbench.strategies.spec import FAILURES, Spec, decision_failed
 
 _TEMPLATE = '''"""Generated from the sources of workbench.core and of strategy {name}; do not edit."""
 
@@ -32,7 +32,10 @@ INTENT_FIELDS = tuple(name for name in TRACE.names or () if name != "state")
 
 
 class Replay:
-    """A strategy with one parameter set, to be run over candles again and again."""
+    """A strategy with one parameter set, to be run over candles again and again.
+
+    Raises UsageError where a decision fails.
+    """
 
     def __init__(self, spec: Spec, params: np.ndarray, cash: float) -> None:
         self.spec, self.cash = spec, cash
@@ -95,10 +98,13 @@ class Replay:
         states: np.ndarray,
         first: int = 0,
     ) -> None:
-        self._run(
-            records, begins, ends, how, first, self.params, self.flat(1), self._book, positions,
-            traces, states,
-        )  # fmt: skip
+        try:
+            self._run(
+                records, begins, ends, how, first, self.params, self.flat(1), self._book, positions,
+                traces, states,
+            )  # fmt: skip
+        except FAILURES as failure:
+            raise decision_failed(self.spec.name, failure) from failure
 
 
 def _nowhere() -> np.ndarray:
