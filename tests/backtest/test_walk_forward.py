@@ -316,6 +316,13 @@ def test_a_set_that_is_not_valid_is_dropped_and_counted() -> None:
     assert (walk.sets, walk.invalid_combinations) == (3, 3)
 
 
+def test_it_shows_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    wb.walk_forward(WALK, MACD, folds=3, **AXES)  # type: ignore[arg-type]
+    told = capsys.readouterr().err
+    assert "walk-forward" in told
+    assert f"/{3 * len(SETS)}" in told, "sets of all folds"
+
+
 def test_finer_candles_are_cut_at_the_end_of_each_window() -> None:
     fine = martingale(12 * 800, 72, interval="5m", sigma=0.004, substeps=4)
     bars = fine.records
