@@ -77,10 +77,25 @@ def test_trades_and_equity_are_written_as_parquet(shell: Shell, tmp_path: Path) 
     assert closed["pnl"].sum() == pytest.approx(
         said["final_equity"] - 10_000.0 - rows.filter("is_open")["pnl"].sum(), rel=1e-9, abs=1e-6
     )
-    code, _, err = shell(
-        *BACKTEST, "--trades-out", str(tmp_path / "market" / "klines_1h.parquet" / "x")
-    )
-    assert (code, len(err.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize("command", [
+    (*BACKTEST, "--trades-out"), (*BACKTEST, "--equity-out"),
+    ("sweep", "--symbol", "AAAUSDT", "--grid", "fast=2:4,slow=7|9,signal=3", "--out"),
+    ("walk-forward", "--symbol", "AAAUSDT", "--grid", "fast=2:4,slow=7|9,signal=3", "--folds-out"),
+])  # fmt: skip
+def test_a_file_that_cannot_be_written_is_told_before_any_work(
+    shell: Shell, tmp_path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it went to work")
+
+    monkeypatch.setattr("workbench.load", never)
+    for place in (tmp_path / "market" / "klines_1h.parquet" / "x", tmp_path):
+        code, out, err = shell(*command, str(place), "--json")
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert "could not be written" in err
+        assert "name a" in err
 
 
 def test_a_sweeps_file_has_a_row_a_combination_and_the_same_columns(

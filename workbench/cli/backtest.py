@@ -47,6 +47,7 @@ def backtest(
     """Backtest one parameter set: signal at the close, fill at the next open, costs on."""
     import workbench as wb
 
+    options.demand_places(trades_out, equity_out)
     run = wb.backtest(
         wb.load(symbol, interval, start=start, end=end),
         wb.strategies.load(strategy),

@@ -68,6 +68,15 @@ def resumable(out: Path | None, *, resume: bool) -> Iterator[None]:
         raise
 
 
+def demand_places(*paths: Path | None) -> None:
+    """Raise DataError before any work where one of the files could not be written after it."""
+    from workbench.data.atomic import demand_place
+
+    for path in paths:
+        if path:
+            demand_place(path)
+
+
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Write a frame as a parquet file, whole or not at all; DataError where that cannot be."""
     import io

@@ -34,12 +34,13 @@ def portfolio(
     """Backtest several instances on one account, with its caps, event by event."""
     import workbench as wb
 
+    options.demand_places(trades_out, equity_out)
     parts, settings = read_portfolio(file)
     result = wb.portfolio(parts, **settings)  # type: ignore[arg-type]
     if trades_out:
-        result.trades.write_parquet(trades_out)
+        options.write_parquet(result.trades, trades_out)
     if equity_out:
-        result.equity.write_parquet(equity_out)
+        options.write_parquet(result.equity, equity_out)
     if as_json:
         typer.echo(json.dumps(result.summary()))
         return

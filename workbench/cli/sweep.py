@@ -54,6 +54,7 @@ def sweep(
     """Run every combination of a grid; ranges are start:stop[:step] with the stop included."""
     import workbench as wb
 
+    options.demand_places(out)
     with options.resumable(None if search else out, resume=resume):
         result = wb.sweep(
             wb.load(symbol, interval, start=start, end=end),

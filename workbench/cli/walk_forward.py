@@ -61,6 +61,7 @@ def walk_forward(
     """Choose parameters on each train window and tell what they earn on the test window behind it."""
     import workbench as wb
 
+    options.demand_places(trades_out, equity_out, folds_out)
     walk = wb.walk_forward(
         wb.load(symbol, interval, start=start, end=end),
         wb.strategies.load(strategy),

@@ -33,6 +33,19 @@ def replace_bytes(path: Path, content: bytes, *, another: str = ANYWHERE) -> Non
         raise DataError(mended(what, error, another=another)) from None
 
 
+def demand_place(path: Path) -> None:
+    """Raise DataError, with the mend, where a file cannot be put; the folders above it are made."""
+    trial = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")  # no file that another writes
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise DataError(mended(f"{path.name} could not be written", error)) from None
+
+
 def replace_text(path: Path, text: str, *, another: str = ANYWHERE) -> None:
     """Put text in the place of a file in one step."""
     replace_bytes(path, text.encode("utf-8"), another=another)
@@ -45,6 +58,8 @@ def mended(what: str, error: OSError, *, another: str = ANYWHERE) -> str:
         return (
             f"{what}; free some disk space and run the same command again, it goes on where it was"
         )
+    if isinstance(error, IsADirectoryError):
+        return f"{what}; name a file in it, or {another}"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{what}; a file stands where a folder belongs: move it, or name {another}"
     folder = f" {Path(error.filename).parent.name}" if isinstance(error.filename, str) else ""
