@@ -57,7 +57,7 @@ def test_weights_are_the_means_of_the_resamples(seed: int, samples: int, block: 
 @pytest.mark.parametrize("rho", [0.3, 0.5, 0.7])
 def test_block_length_of_an_autoregression_is_that_of_its_closed_form(rho: float) -> None:
     # (2 g^2 / D)^(1/3) T^(1/3) with g / s^2 = 2 rho / (1 - rho^2) and D = 2 s^4.
-    count = 20_000
+    count = 8_000
     wanted = (2 * rho / (1 - rho**2)) ** (2 / 3) * count ** (1 / 3)
     found = [bootstrap.block_length(autoregressive(count, rho, seed)) for seed in range(4)]
     assert np.median(found) == pytest.approx(wanted, rel=0.12)

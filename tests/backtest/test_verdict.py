@@ -29,6 +29,7 @@ from workbench.backtest.stress import Chosen, at_costs, break_even, exits_form
 from workbench.backtest.sweep import sweep_params
 from workbench.backtest.verdict import Terms, run_verdict, sweep_verdict
 from workbench.backtest.verdict_result import Colour, Gate, Outcome, colour_of, why
+from workbench.backtest.verdict_trials import tried
 from workbench.errors import UsageError
 from workbench.execution.exits import exits_of
 from workbench.execution.guards import Guards
@@ -229,7 +230,7 @@ def test_more_trials_in_the_ledger_make_the_same_result_worth_less(edge: SweepRe
     # a ledger that holds fewer than the sweep itself is not believed
     none = sweep_verdict(edge, trials=TrialCounts(0, 0, 0, math.nan, 0), terms=QUICK)
     assert none.figures["trials"] == 30
-    assert verdict_evidence.tried(
+    assert tried(
         None, 30, edge.frame["sharpe"].to_numpy() / math.sqrt(365)
     ).variance == pytest.approx(spread)
 

@@ -23,7 +23,8 @@ from workbench.backtest.results import SweepResult
 from workbench.backtest.setting import plain, samples_a_year, window_days
 from workbench.backtest.stress import Chosen
 from workbench.backtest.study_result import StudyResult
-from workbench.backtest.verdict_evidence import DAYS_A_YEAR, Tried, tried
+from workbench.backtest.verdict_trials import Tried, tried
+from workbench.core.statistics import DAYS_A_YEAR
 from workbench.errors import DataError, UsageError
 from workbench.market.timeframes import DAY_MS, parse_timeframe
 

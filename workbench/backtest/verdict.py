@@ -20,6 +20,7 @@ from workbench.analysis.trials import TrialCounts
 from workbench.backtest import verdict_evidence as evidence
 from workbench.backtest import verdict_figures as figures
 from workbench.backtest import verdict_gates as gates
+from workbench.backtest import verdict_trials
 from workbench.backtest.chosen_row import is_search, neighbours_of, row_of
 from workbench.backtest.exits import parted
 from workbench.backtest.progress import Bar, progress_bar
@@ -29,6 +30,7 @@ from workbench.backtest.setting import KILL_LIMIT, plain, window_days
 from workbench.backtest.stress import DELAYS, Chosen, at_costs, break_even, delayed
 from workbench.backtest.verdict_evidence import Case, Rivals
 from workbench.backtest.verdict_result import Gate, VerdictResult
+from workbench.backtest.verdict_trials import Tried
 from workbench.errors import UsageError
 from workbench.execution.exits import said
 
@@ -81,7 +83,9 @@ def sweep_verdict(
         rivals = _rivals(result, rows, metric, progress=progress)
         bar.update(1)
         uncounted = rows.of if result.uncounted else 0
-        tried = evidence.tried(trials, rows.of, evidence.sharpes(result), uncounted=uncounted)
+        tried = verdict_trials.tried(
+            trials, rows.of, verdict_trials.sharpes(result), uncounted=uncounted
+        )
         how = (
             f"highest {metric} of {rows.of:,} rows"
             if not choose
@@ -102,7 +106,7 @@ def run_verdict(
     terms, began = terms or Terms(), time.perf_counter()
     record = run.spec.params(**run.params).reshape(1)
     chosen = Chosen(run.candles, run.spec, record, run.exits, run.costs)
-    tried = evidence.tried(trials, 1, np.zeros(0), uncounted=bool(run.uncounted))
+    tried = verdict_trials.tried(trials, 1, np.zeros(0), uncounted=bool(run.uncounted))
     rng = np.random.default_rng(terms.seed)
     with progress_bar(STEPS, unit="steps", desc="verdict", shown=progress) as bar:
         bar.update(2)
@@ -112,7 +116,7 @@ def run_verdict(
 def _judged(
     chosen: Chosen,
     rivals: Rivals | None,
-    tried: evidence.Tried,
+    tried: Tried,
     how: str,
     terms: Terms,
     rng: np.random.Generator,

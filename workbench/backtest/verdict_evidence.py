@@ -24,18 +24,19 @@ from workbench.analysis.cross_validation import Cscv, Paths, combinatorial_paths
 from workbench.analysis.data_snooping import Snooping, snooping_tests
 from workbench.analysis.overfitting import Moments
 from workbench.analysis.robustness import best_trades_share, quarter_returns
-from workbench.analysis.trials import TrialCounts
 from workbench.backtest.bias import check_bias
 from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.replayed import returns_of_curve
-from workbench.backtest.results import BacktestResult, SweepResult
+from workbench.backtest.results import BacktestResult
 from workbench.backtest.scorecard import Span, growth
 from workbench.backtest.setting import holding_curve, samples_a_year
 from workbench.backtest.stress import Chosen, exits_form, through_filters
 from workbench.backtest.verdict_gates import bias_gate
 from workbench.backtest.verdict_result import Gate
+from workbench.backtest.verdict_trials import Tried
 from workbench.backtest.walk_forward import walk_forward
 from workbench.backtest.walk_forward_result import WalkForwardResult
+from workbench.core.statistics import DAYS_A_YEAR
 from workbench.data.quality import check
 from workbench.errors import WorkbenchError
 from workbench.market.candles import Candles
@@ -43,61 +44,11 @@ from workbench.market.timeframes import DAY_MS
 
 Floats = NDArray[np.float64]
 
-DAYS_A_YEAR: Final = 365.0
 LEAST_A_BLOCK: Final = 10  # return samples of a block of CSCV
 BLOCKS: Final = (16, 8)
 GROUPS: Final = (10, 2)
 LEAST_A_GROUP: Final = 5  # return samples of a group of CPCV
 EMBARGO: Final = 0.01  # of all samples
-FEW_TRIALS: Final = overfitting.FEW_TRIALS
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """How many trials there were and the variance of their Sharpe ratios a day, and where that is from."""
-
-    count: int
-    variance: float
-    own_variance: float  # of the rows at hand alone
-    whole: int
-    notes: tuple[str, ...]
-
-
-def tried(trials: TrialCounts | None, rows: int, sharpes: Floats, *, uncounted: int = 0) -> Tried:
-    """Return what the ledger counts, at least the rows at hand; their own variance where it has none.
-
-    Rows that could not be written to the ledger come on top of what it holds: some of them it may know.
-    """
-    own = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else math.nan
-    held = 0 if trials is None else trials.n
-    if trials is None or held + uncounted < rows:
-        note = f"trials counted from the {rows:,} rows at hand: the ledger holds {held:,} of this strategy"
-        whole = 0 if trials is None else trials.ledger_n
-        return Tried(rows, own, own, whole, _weak(rows, note))
-    variance = own if math.isnan(trials.sharpe_variance) else trials.sharpe_variance
-    note = (
-        f"{held:,} distinct trials of this strategy in the ledger ({trials.seen:,} with re-runs), "
-        f"{trials.ledger_n:,} in the whole of it{f', head {trials.head[:12]}' if trials.head else ''}"
-    )
-    if uncounted:
-        note += f"; {uncounted:,} that it could not be given are added"
-    count = held + uncounted
-    return Tried(count, variance, own, trials.ledger_n, _weak(count, note))
-
-
-def _weak(count: int, note: str) -> tuple[str, ...]:
-    if 1 < count < FEW_TRIALS:
-        return (
-            note,
-            f"the luck of {count} trials is a rough guess: the formula is weak below {FEW_TRIALS}",
-        )
-    return (note,)
-
-
-def sharpes(result: SweepResult) -> Floats:
-    """Return the Sharpe ratios a day of a sweep's rows that have one."""
-    found = result.scan().select("sharpe").collect()["sharpe"].drop_nulls().to_numpy()
-    return found / math.sqrt(DAYS_A_YEAR)
 
 
 @dataclass(frozen=True, slots=True)
