@@ -71,16 +71,15 @@ class SweepResult:
         """Turn kernel records into a frame: NaN becomes null, flags become booleans."""
         import polars as pl
 
-        frame = pl.DataFrame(
-            {
-                **parameter_columns(spec, params),
-                **{name: rows[name] for name in rows.dtype.names or ()},
-                **more,
-            }
-        )
-        failed = bool((rows["error"] != ERROR_NONE).any())
-        told = (_told(name, kind, failed=failed) for name, kind in frame.schema.items())
-        frame = frame.with_columns(told)
+        columns = {
+            **parameter_columns(spec, params),
+            **{name: rows[name] for name in rows.dtype.names or ()},
+            **more,
+        }
+        frame = pl.DataFrame([_column(name, values) for name, values in columns.items()])
+        if (rows["error"] != ERROR_NONE).any():
+            frame = frame.with_columns(_of_failed(name) for name in columns)
+        frame = frame.with_columns(_reasons(rows["error"]))
         return cls(
             spec,
             candles,
@@ -241,22 +240,33 @@ class BacktestResult:
         return f"BacktestResult({self.title}: return {total:+.2%}, {self.metrics['trades']} trades)"
 
 
-def _told(name: str, kind: pl.DataType, *, failed: bool) -> pl.Expr:
-    """Return what a column of the kernel's rows tells; no metric of a row that `failed`, where any has."""
+def _column(name: str, values: np.ndarray | list[str]) -> pl.Series:
+    """Return a column of the kernel's rows: NaN becomes null, flags become booleans."""
+    import polars as pl
+
+    if isinstance(values, list):
+        return pl.Series(name, values)
+    values = values != 0 if name in _FLAGS else np.ascontiguousarray(values)
+    return pl.Series(name, values, nan_to_null=values.dtype.kind == "f")
+
+
+def _of_failed(name: str) -> pl.Expr:
+    """Return a column without the metrics of rows that failed."""
     import polars as pl
 
     column = pl.col(name)
-    if name == "error":
-        if not failed:
-            return pl.lit(None, pl.String).alias(name)
-        return column.replace_strict(ERRORS, return_dtype=pl.String)
-    if name in _FLAGS:
-        column = column.cast(pl.Boolean)
-    elif kind == pl.Float64:
-        column = column.fill_nan(None)
-    if failed and name in METRIC_COLUMNS and name != "bars":
-        column = pl.when(pl.col("error") == ERROR_NONE).then(column).alias(name)
+    if name in METRIC_COLUMNS and name != "bars":
+        return pl.when(pl.col("error") == ERROR_NONE).then(column).alias(name)
     return column
+
+
+def _reasons(errors: np.ndarray) -> pl.Series:
+    """Return in words why each row has no metrics, null where it has."""
+    import polars as pl
+
+    if not errors.any():
+        return pl.Series("error", [None], pl.String).new_from_index(0, len(errors))
+    return pl.Series("error", [ERRORS[one] for one in errors.tolist()], pl.String)
 
 
 def demand_metric(metric: str, columns: tuple[str, ...], run: str) -> None:
