@@ -39,7 +39,7 @@ def failed(report: BiasReport) -> set[str]:
 
 
 def scaled(values: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    return (values - fitted.mean()) / fitted.std()
+    return (values - fitted.mean()) / (fitted.std() + 1e-9)  # of one row it is 0
 
 
 def fit_a_line(frame: pl.DataFrame, until: int) -> np.ndarray:

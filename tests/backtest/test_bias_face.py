@@ -20,6 +20,7 @@ MACD = wb.strategies.macd
 QUICK = {"fast": 3, "slow": 7, "signal": 3}
 
 
+@pytest.mark.usefixtures("decisions_alone")
 def test_the_command_answers_0_when_clean_and_1_when_bias_is_found(
     shell: Shell, tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_bad_call_is_one_line_and_2(shell: Shell, arguments: tuple[str, ...], 
     assert said in err
 
 
+@pytest.mark.usefixtures("decisions_alone")
 def test_a_strategy_from_a_cell_and_a_frame_are_taken_as_everywhere() -> None:
     spec = wb.strategies.register("an_average", leaking.AVERAGE)
     assert wb.bias(WALK, wb.strategies.an_average, period=5, warm=80).passed
