@@ -267,6 +267,18 @@ def test_a_sweep_that_is_interrupted_has_counted_what_it_computed(
     monkeypatch.undo()
 
 
+def test_a_sweep_that_is_interrupted_before_its_first_set_ends_as_it_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def at_once(*arguments: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "_run", at_once)
+    with pytest.raises(KeyboardInterrupt):
+        sweep()
+    assert counts().n == 0
+
+
 def test_each_part_of_a_portfolio_is_a_trial_and_alone_it_is_the_backtest() -> None:
     parts = [Part("a", WALK, MACD, 6_000.0, ONE), Part("b", WALK.tail(900), MACD, 4_000.0, ONE)]
     one = [replace(part, candles=replace(part.candles, symbol=symbol))

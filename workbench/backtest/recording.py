@@ -10,6 +10,7 @@ the result is handed back, and says NOT COUNTED.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -250,4 +251,4 @@ def _columns(params: np.ndarray, exits: np.ndarray, warmed: np.ndarray) -> Seque
 
 
 def _flat(values: np.ndarray) -> Sequence[np.ndarray]:
-    return list(values.reshape(len(values), -1).T)
+    return list(values.reshape(len(values), math.prod(values.shape[1:])).T)
