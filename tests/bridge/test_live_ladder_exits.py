@@ -66,13 +66,17 @@ def demand_all_protected(stage: Stage) -> int:
 def test_deaths_and_lost_messages_leave_all_base_of_a_ladder_under_stops(
     stage: Stage, points: tuple[str, ...], losses: dict[int, str], lines: int
 ) -> None:
-    """kill -9 around every send, lost replies of OCOs and cancels; the fall of that day ends in the stop."""
+    """kill -9 around every send, lost replies of OCOs and cancels; the fall of that day ends in the stop.
+
+    An OCO that never arrived would be sold at market and end the ladder (`test_seconds_without_a_stop`).
+    """
     stage.serve(crash_at=",".join(points))
     stage.wait_connected()
     stage.start("one", strategy="grid", params=GRID | {"lines": lines}, exits=EXITS)
-    for match in ("POST /api/v3/orderList/oco", "DELETE /api/v3/order"):
-        for nth, when in losses.items():
-            stage.market.fault(match=match, do="drop", when=when, nth=nth)
+    for nth, when in losses.items():
+        oco, cancel = "POST /api/v3/orderList/oco", "DELETE /api/v3/order"
+        stage.market.fault(match=oco, do="drop", when="after_apply", nth=nth)
+        stage.market.fault(match=cancel, do="drop", when=when, nth=nth)
     most, sold = 0, False
     for _ in range(40):
         play(stage, patiently)
