@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -111,3 +112,13 @@ def test_a_card_shows_verdict_checks_and_warm_up_as_text() -> None:
     assert "&lt;lambda&gt; on BTCUSDT 1h" in page
     assert "2025-01-01T00:00Z" in page
     assert "What the start still weighs" not in page
+
+
+def test_a_report_that_could_compare_nothing_or_little_says_so() -> None:
+    rng = np.random.default_rng(1)
+    chance = wb.bias(WALK, lambda frame: rng.random(frame.height))
+    assert not chance.passed
+    assert "wb-amber" in chance._repr_html_()
+    assert "<b>UNDECIDED</b>" in chance._repr_html_()
+    few = wb.bias(WALK.frame().head(150), MACD, **QUICK)
+    assert few.notes[0] == "150 candles show little: a clean report wants 200 or more"

@@ -116,8 +116,9 @@ class BiasReport:
 
     @property
     def passed(self) -> bool:
-        """Return whether no check found bias; what is open does not fail."""
-        return all(one.outcome is not Outcome.BIASED for one in self.checks)
+        """Return whether no check found bias and one at least found none; what is open does not fail."""
+        found = [one.outcome for one in self.checks]
+        return Outcome.BIASED not in found and Outcome.CLEAN in found
 
     def of(self, gate: str) -> tuple[Check, ...]:
         """Return the checks of one gate ("look-ahead" or "warm-up")."""
@@ -144,6 +145,8 @@ class BiasReport:
             first = next((one.first for one in bad if one.first is not None), None)
             where = f"; {first}" if first is not None else f": {bad[0].said}"
             return f"BIASED ({', '.join(one.name for one in bad)}){where}"
+        if not self.passed:
+            return "; ".join(f"UNDECIDED ({one.name}): {one.said}" for one in self.checks[:1])
         undecided = [one.name for one in self.checks if one.outcome is Outcome.OPEN]
         tail = f"; open: {', '.join(undecided)}" if undecided else ""
         return f"no bias found in {len(self.checks)} checks{tail}"

@@ -47,6 +47,7 @@ from workbench.strategies.spec import Number, Spec
 CUTS, POISONS = 300, 120  # bars that are cut at, and that each poison follows; all of fewer
 MOST_STEPS = 12_000_000  # decisions, where a series is long
 ENGINE_CUTS = 16
+FEW_CANDLES = 200
 SEED = 20_240_229
 
 
@@ -86,8 +87,14 @@ def check_bias(
         source=series.source,
         checks=checks,
         warm_up=rows,
-        notes=depends_on(replay, records, run.first),
+        notes=(*_few(len(series)), *depends_on(replay, records, run.first)),
     )
+
+
+def _few(candles: int) -> tuple[str, ...]:
+    if candles >= FEW_CANDLES:
+        return ()
+    return (f"{candles} candles show little: a clean report wants {FEW_CANDLES} or more",)
 
 
 class _Decisions:

@@ -23,13 +23,12 @@ from workbench.backtest.results import SweepResult
 from workbench.backtest.setting import plain, samples_a_year, window_days
 from workbench.backtest.stress import Chosen
 from workbench.backtest.study_result import StudyResult
+from workbench.backtest.verdict_gates import LEAST_DSR, LEAST_TRADES
 from workbench.backtest.verdict_trials import Tried, tried
 from workbench.core.statistics import DAYS_A_YEAR
 from workbench.errors import DataError, UsageError
 from workbench.market.timeframes import DAY_MS, parse_timeframe
 
-ENOUGH = 0.95  # of a deflated Sharpe ratio
-LEAST_TRADES = 30
 METRIC = "sharpe"
 
 
@@ -56,7 +55,7 @@ class QuickVerdict:
     @property
     def is_enough(self) -> bool:
         """Return whether the best is above luck; the full verdict asks more."""
-        return self.dsr is not None and self.dsr >= ENOUGH and self.trades >= LEAST_TRADES
+        return self.dsr is not None and self.dsr >= LEAST_DSR and self.trades >= LEAST_TRADES
 
     def said(self) -> str:
         """Return the whole of it in one sentence."""
@@ -67,7 +66,7 @@ class QuickVerdict:
         flat = "" if self.plateau is None else f"; plateau {self.plateau:.2f}"
         return (
             f"{above}: best Sharpe {self.sharpe:.2f} of {self.trials:,} trials, luck alone gives "
-            f"{self.lucky_sharpe:.2f}; deflated Sharpe {dsr} ({ENOUGH} is asked); {self.years:.1f} years, luck "
+            f"{self.lucky_sharpe:.2f}; deflated Sharpe {dsr} ({LEAST_DSR} is asked); {self.years:.1f} years, luck "
             f"reaches it below {needed}; {self.trades:,} trades{few}{flat}"
         )
 

@@ -60,7 +60,11 @@ def at_costs(chosen: Chosen) -> tuple[CostRow, ...]:
 
 
 def break_even(chosen: Chosen) -> float:
-    """Return the cost a side at which nothing is left: what a run without costs earns of what it trades."""
+    """Return the cost a side that the profit could bear: what a run without costs earns of what it trades.
+
+    A run that compounds trades most when it has grown, so the true cost at which nothing is left lies
+    above it where there was profit: the gate errs on the strict side.
+    """
     free = chosen.run(_times(chosen.costs, 0.0))
     traded = float(free.fill_records["price"] @ free.fill_records["quantity"])
     return break_even_cost(float(free.curve["equity"][-1]) - chosen.costs.cash, traded)

@@ -35,11 +35,12 @@ def _subtitle(report: BiasReport) -> str:
 
 
 def _banner(report: BiasReport) -> str:
-    undecided = any(one.outcome is Outcome.OPEN for one in report.checks)
-    colour = "red" if not report.passed else "amber" if undecided else "green"
+    found = [one.outcome for one in report.checks]
+    undecided, biased = Outcome.OPEN in found, Outcome.BIASED in found
+    colour = "red" if biased else "amber" if undecided else "green"
     word, _, rest = report.verdict.partition(" ") if not report.passed else ("CLEAN", "", "")
     return (
-        f'<div class="wb-verdict wb-{colour}"><b>{"OPEN" if colour == "amber" else word}</b>'
+        f'<div class="wb-verdict wb-{colour}"><b>{"OPEN" if report.passed and undecided else word}</b>'
         f"<span>{html.escape(rest or report.verdict)}</span></div>"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from workbench.backtest.quick_verdict import ENOUGH
+from workbench.backtest.verdict_gates import LEAST_DSR
 from workbench.report import numbers
 from workbench.report.pieces import tiles
 
@@ -23,7 +23,7 @@ def quick_section(found: QuickVerdict | None) -> str:
     why = (
         f"The best Sharpe ratio is {numbers.plain(found.sharpe)} ({found.chosen}); the best of "
         f"{numbers.count(found.trials)} trials without any skill would show {numbers.plain(found.lucky_sharpe)}. "
-        f"The deflated one should be {ENOUGH} or more; .verdict() asks the rest."
+        f"The deflated one should be {LEAST_DSR} or more; .verdict() asks the rest."
     )
     return (
         f'<div class="wb-verdict wb-{tone}"><b>{word}</b><span>{html.escape(why)}</span></div>'
