@@ -145,6 +145,10 @@ def test_a_study_is_judged_by_the_trials_of_its_strategies(
     )  # fmt: skip
     found = quick_verdict.of_study(result)
     assert found is not None
+    assert found.notes[-1].endswith(
+        "its daily returns count as normal here; sweep its series for more"
+    )
+    assert found is not None
     assert (found.trials, found.sharpe) == (
         6,
         pytest.approx(result.frame["sharpe"].max(), rel=1e-9),

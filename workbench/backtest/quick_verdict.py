@@ -30,6 +30,7 @@ from workbench.errors import DataError, UsageError
 from workbench.market.timeframes import DAY_MS, parse_timeframe
 
 METRIC = "sharpe"
+NORMAL = "a study's best row is not run again: its daily returns count as normal here; sweep its series for more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def of_study(result: StudyResult, trials: TrialCounts | None = None) -> QuickVer
     counts, why = (trials, "") if trials else _counts(*(one.spec.name for one in result.plan.sets))
     names = ("strategy", "params", "symbol", "interval", "window")
     samples = int(days / DAYS_A_YEAR * a_year)
-    return _judged(
+    found = _judged(
         " ".join(str(row[name]) for name in names),
         Moments(samples, float(row[METRIC]) / math.sqrt(a_year)),
         _tried(counts, len(result), result.scan(), why, result.uncounted),
@@ -119,6 +120,7 @@ def of_study(result: StudyResult, trials: TrialCounts | None = None) -> QuickVer
         trades=int(row["trades"]),
         plateau=None,
     )
+    return replace(found, notes=(*found.notes, NORMAL))
 
 
 def _judged(
