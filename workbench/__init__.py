@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from workbench import strategies
-    from workbench.biases import bias
-    from workbench.face import backtest, load, study, sweep
-    from workbench.portfolios import part, portfolio
-    from workbench.walk_forwards import walk_forward
+    from workbench.face.biases import bias
+    from workbench.face.portfolios import part, portfolio
+    from workbench.face.research import backtest, load, study, sweep
+    from workbench.face.walk_forwards import walk_forward
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,15 +33,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "backtest": ("workbench.face", "backtest"),
-    "bias": ("workbench.biases", "bias"),
-    "load": ("workbench.face", "load"),
-    "part": ("workbench.portfolios", "part"),
-    "portfolio": ("workbench.portfolios", "portfolio"),
-    "study": ("workbench.face", "study"),
-    "sweep": ("workbench.face", "sweep"),
+    "backtest": ("workbench.face.research", "backtest"),
+    "bias": ("workbench.face.biases", "bias"),
+    "load": ("workbench.face.research", "load"),
+    "part": ("workbench.face.portfolios", "part"),
+    "portfolio": ("workbench.face.portfolios", "portfolio"),
+    "study": ("workbench.face.research", "study"),
+    "sweep": ("workbench.face.research", "sweep"),
     "strategies": ("workbench.strategies", None),
-    "walk_forward": ("workbench.walk_forwards", "walk_forward"),
+    "walk_forward": ("workbench.face.walk_forwards", "walk_forward"),
 }
 
 

@@ -19,7 +19,7 @@ Shell: TypeAlias = Callable[..., tuple[int, str, str]]
 def decisions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the engine out of a bias check: its kernel takes seconds to compile for each strategy."""
     from workbench.analysis.bias import LOOK_AHEAD, Check, Outcome
-    from workbench.backtest import bias
+    from workbench.backtest.bias import check as bias
 
     clean = Check(LOOK_AHEAD, "engine", Outcome.CLEAN, 0, 0, "left out")
     monkeypatch.setattr(bias, "_engine", lambda *_: clean)

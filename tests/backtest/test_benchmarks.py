@@ -14,7 +14,7 @@ import workbench as wb
 from tests.candle_builders import martingale, to_cents
 from workbench.cli import COMMANDS
 from workbench.command_table import run as command
-from workbench.face import Run
+from workbench.face.research import Run
 from workbench.market.candles import Candles
 from workbench.market.timeframes import parse_timeframe
 

@@ -13,9 +13,9 @@ from tests.candle_builders import candles_of, martingale, to_cents
 from tests.scripted import SCRIPTED, scripted
 from tests.strategies.test_every_strategy import QUICK
 from workbench.analysis.bias import LOOK_AHEAD, WARM_UP, BiasReport, Check, Outcome
-from workbench.backtest import bias
-from workbench.backtest.bias import check_bias
-from workbench.backtest.replays import Replay
+from workbench.backtest.bias import check as bias
+from workbench.backtest.bias.check import check_bias
+from workbench.backtest.bias.replays import Replay
 from workbench.backtest.setting import Costs
 from workbench.errors import DataError, UsageError
 from workbench.execution.guards import Guards

@@ -19,7 +19,7 @@ from tests.candle_builders import START_MS, candles_of, martingale, to_cents
 from tests.scripted import SCRIPTED, scripted
 from tests.strategies.test_every_strategy import ON_TARGETS, QUICK
 from workbench import strategies
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs, Filters
 from workbench.backtest.single import backtest

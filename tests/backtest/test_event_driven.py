@@ -8,7 +8,7 @@ import pytest
 from tests import naive
 from tests.candle_builders import martingale, to_cents
 from tests.conftest import shared_path
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.errors import UsageError

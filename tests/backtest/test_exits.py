@@ -13,7 +13,7 @@ import pytest
 from tests.backtest.test_engine_semantics import Engine
 from tests.candle_builders import START_MS, candles_of_bars
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs, Filters
 from workbench.backtest.single import backtest

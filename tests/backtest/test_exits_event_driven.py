@@ -13,8 +13,8 @@ from tests.candle_builders import candles_of_bars, martingale, to_cents
 from tests.naive_exits import Rules
 from tests.protected_markets import market, rules, said
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.event_driven import event_driven
-from workbench.backtest.market_model import MarketModel
+from workbench.backtest.event.driven import event_driven
+from workbench.backtest.event.market_model import MarketModel
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest

@@ -15,7 +15,7 @@ from tests.candle_builders import martingale, to_cents
 from tests.naive_ladder import Rules
 from tests.strategies.deciding import intents
 from tests.strategies.test_every_strategy import broken_series
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.kernels import kernel
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest

@@ -11,7 +11,7 @@ import pytest
 from tests.backtest.test_engine_semantics import FREE, Engine
 from tests.candle_builders import candles_of
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Filters
 from workbench.backtest.single import backtest

@@ -15,8 +15,8 @@ import pytest
 from tests.conftest import shared_path
 from workbench.analysis.trial_check import entries_of
 from workbench.analysis.trials import home_ledger
-from workbench.backtest.headline import PARAMETER_SETS, Headline, headline_study
-from workbench.backtest.headline_rules import cold_start, ema_series, published
+from workbench.backtest.study.headline import PARAMETER_SETS, Headline, headline_study
+from workbench.backtest.study.headline_rules import cold_start, ema_series, published
 
 
 @pytest.fixture(scope="module")

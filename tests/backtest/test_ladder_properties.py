@@ -14,7 +14,7 @@ from tests.backtest.scripted_ladder import RUNGS, Bar, Script, Scripted, bars, s
 from tests.backtest.test_engine_semantics import Engine
 from tests.naive_exits import Rules as GuardRules
 from tests.naive_ladder import Levels, Rules
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.setting import Costs, Filters
 from workbench.backtest.single import backtest
 from workbench.execution.guards import Guards

@@ -11,7 +11,7 @@ from tests.backtest.scripted_ladder import Bar, Script, Scripted, bars, scripted
 from tests.backtest.test_engine_semantics import Engine
 from tests.naive_ladder import Levels
 from workbench import strategies
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs, Filters
 from workbench.backtest.single import backtest

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.candle_builders import START_MS, martingale, to_cents
 from tests.conftest import shared_path
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.event_driven import event_driven
-from workbench.backtest.market_model import AT_ONCE, MarketModel
+from workbench.backtest.event.driven import event_driven
+from workbench.backtest.event.market_model import AT_ONCE, MarketModel
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.cli import COMMANDS

@@ -17,7 +17,7 @@ from tests.protected_markets import market, rules, said
 from tests.scripted import SCRIPTED
 from tests.strategies.test_every_strategy import QUICK
 from workbench import strategies
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest

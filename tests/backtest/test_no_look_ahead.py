@@ -20,7 +20,7 @@ from tests.naive_exits import Rules
 from tests.naive_ladder import Levels
 from tests.protected_markets import market, rules, said
 from tests.scripted import SCRIPTED
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.execution.guards import Guards

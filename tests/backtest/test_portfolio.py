@@ -16,8 +16,8 @@ import workbench as wb
 from tests.candle_builders import START_MS, martingale, to_cents
 from tests.conftest import shared_path
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.event_driven import event_driven
-from workbench.backtest.market_model import MarketModel
+from workbench.backtest.event.driven import event_driven
+from workbench.backtest.event.market_model import MarketModel
 from workbench.backtest.portfolio import AccountCaps, Part, run_portfolio
 from workbench.backtest.portfolio_result import PortfolioResult
 from workbench.backtest.setting import Costs

@@ -10,7 +10,7 @@ import workbench as wb
 from tests.backtest.test_engine_semantics import FREE, Engine, both, fills, market, run
 from tests.candle_builders import candles_of_bars
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.market.candles import Candles

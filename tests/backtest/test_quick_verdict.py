@@ -16,7 +16,7 @@ import workbench as wb
 from tests.backtest.recorded_market import call, environment, record_market
 from tests.candle_builders import martingale
 from workbench.analysis.trials import TrialCounts, home_ledger
-from workbench.backtest import quick_verdict
+from workbench.backtest.verdict import quick as quick_verdict
 from workbench.report.quick_card import quick_section
 
 MACD = wb.strategies.macd

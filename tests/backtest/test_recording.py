@@ -22,10 +22,10 @@ from workbench.analysis.trial_check import by_strategy, check, entries_of
 from workbench.analysis.trials import TrialCounts, TrialLedger, home_ledger
 from workbench.backtest import search as searches
 from workbench.backtest import sweep as sweeps
-from workbench.backtest import walk_forward as walks
 from workbench.backtest.portfolio import AccountCaps, Part, run_portfolio
 from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.sweep import sweep_params
+from workbench.backtest.walk_forward import walk as walks
 from workbench.errors import DataError, UsageError
 from workbench.market.candles import Candles
 

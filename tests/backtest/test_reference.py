@@ -148,7 +148,7 @@ def test_without_backtrader_the_error_says_how_to_get_it() -> None:
 
 def test_our_engines_do_not_import_backtrader() -> None:
     script = (
-        "import sys, workbench.face, workbench.backtest.event_driven\n"
+        "import sys, workbench.face.research, workbench.backtest.event.driven\n"
         "assert 'backtrader' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

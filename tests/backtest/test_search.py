@@ -15,7 +15,7 @@ from tests.backtest.recorded_market import environment, record_market
 from tests.candle_builders import martingale
 from workbench.backtest.search import STAGES
 from workbench.errors import UsageError
-from workbench.face import Sweep
+from workbench.face.research import Sweep
 from workbench.market.candles import Candles
 
 MACD = wb.strategies.macd

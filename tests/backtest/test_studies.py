@@ -22,10 +22,10 @@ from tests.backtest.recorded_market import (
     wait_for,
 )
 from tests.candle_builders import START_MS
-from workbench.backtest.study_plan import Window
+from workbench.backtest.study.plan import Window
 from workbench.cli.study import read_study
 from workbench.errors import DataError, UsageError
-from workbench.face import Study
+from workbench.face.research import Study
 
 DAY_MS = 86_400_000
 MACD, CROSS = wb.strategies.macd, wb.strategies.sma_cross

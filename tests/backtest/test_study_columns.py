@@ -18,7 +18,7 @@ from workbench.cli import COMMANDS
 from workbench.cli.study import read_study
 from workbench.command_table import run as command
 from workbench.errors import UsageError
-from workbench.face import Study
+from workbench.face.research import Study
 
 MACD, CROSS = wb.strategies.macd, wb.strategies.sma_cross
 ASKED = {

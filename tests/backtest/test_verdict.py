@@ -16,20 +16,20 @@ from tests import naive
 from tests.backtest.edge_markets import turning
 from tests.candle_builders import candles_of, martingale
 from workbench.analysis.trials import TrialCounts
-from workbench.backtest import verdict_evidence
-from workbench.backtest import verdict_gates as gates
-from workbench.backtest.chosen_row import neighbours_of, row_of
 from workbench.backtest.grids import Grid
-from workbench.backtest.replayed import daily_returns, records_of, rows_of
 from workbench.backtest.results import SweepResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.backtest.streaming import sweep_to
-from workbench.backtest.stress import Chosen, at_costs, break_even, exits_form
 from workbench.backtest.sweep import sweep_params
-from workbench.backtest.verdict import Terms, run_verdict, sweep_verdict
-from workbench.backtest.verdict_result import Colour, Gate, Outcome, colour_of, why
-from workbench.backtest.verdict_trials import tried
+from workbench.backtest.verdict import evidence as verdict_evidence
+from workbench.backtest.verdict import gates
+from workbench.backtest.verdict.chosen_row import neighbours_of, row_of
+from workbench.backtest.verdict.judge import Terms, run_verdict, sweep_verdict
+from workbench.backtest.verdict.replayed import daily_returns, records_of, rows_of
+from workbench.backtest.verdict.result import Colour, Gate, Outcome, colour_of, why
+from workbench.backtest.verdict.stress import Chosen, at_costs, break_even, exits_form
+from workbench.backtest.verdict.trials import tried
 from workbench.errors import UsageError
 from workbench.execution.exits import exits_of
 from workbench.execution.guards import Guards

@@ -11,9 +11,9 @@ import workbench as wb
 from tests.backtest.conftest import Shell
 from tests.candle_builders import martingale
 from workbench.analysis.trials import home_ledger
-from workbench.backtest.verdict_result import Gate, Outcome, VerdictResult
+from workbench.backtest.verdict.result import Gate, Outcome, VerdictResult
+from workbench.face.verdicts import Verdict
 from workbench.report.verdict_card import verdict_card
-from workbench.verdicts import Verdict
 
 GRID = ("--strategy", "ema_cross", "--symbol", "AAAUSDT", "--interval", "4h")
 AXES = ("--grid", "fast=3:7:2,slow=16:24:4")

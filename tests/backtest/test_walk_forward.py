@@ -16,10 +16,10 @@ from polars.testing import assert_frame_equal
 import workbench as wb
 from tests.candle_builders import candles_of, martingale, to_cents
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.choosing import axes_of, choose_row
-from workbench.backtest.folds import span_of
 from workbench.backtest.grids import Grid
-from workbench.backtest.walk_forward_result import moved_by_chance
+from workbench.backtest.walk_forward.choosing import axes_of, choose_row
+from workbench.backtest.walk_forward.folds import span_of
+from workbench.backtest.walk_forward.result import moved_by_chance
 from workbench.errors import DataError, UsageError
 from workbench.market.candles import Candles
 from workbench.market.instruments import instrument

@@ -11,8 +11,8 @@ from polars.testing import assert_frame_equal
 
 import workbench as wb
 from tests.backtest.conftest import Shell
-from workbench.backtest import walk_forward
 from workbench.backtest.sweep import sweep_params
+from workbench.backtest.walk_forward import walk as walk_forward
 
 WALK = (
     "walk-forward", "--symbol", "AAAUSDT", "--interval", "1h", "--grid", "fast=3|5,slow=12:20:4,signal=3",

@@ -9,11 +9,11 @@ from statistics import median
 import workbench as wb
 from tests.benchmarks.workloads import GRID, SLACK, alternated, machine, seconds, year_of_hours
 from workbench.analysis.trials import home_ledger
-from workbench.backtest import quick_verdict
 from workbench.backtest.recording import LEDGER, NOT_TRIALS, Recorder
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.backtest.sweep import sweep_params
+from workbench.backtest.verdict import quick as quick_verdict
 
 ROUNDS = 21
 SHARE, LEAST_S = 0.2, 0.010  # of a sweep, or this where that is more

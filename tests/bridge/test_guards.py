@@ -26,7 +26,7 @@ from tests.bridge.deaths import Death
 from tests.bridge.doubles import JumpingClock, MemoryExchange, instance_row, journal_in
 from tests.candle_builders import martingale, to_cents
 from tests.scripted import SCRIPTED, scripted
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs, trading_rules
 from workbench.backtest.single import backtest

@@ -19,7 +19,7 @@ from tests.conftest import shared_path
 from tests.strategies.test_every_strategy import QUICK, broken_series
 from workbench import strategies
 from workbench.backtest.columns import METRIC_COLUMNS
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.setting import Costs, trading_rules
 from workbench.backtest.single import backtest
 from workbench.cli import options

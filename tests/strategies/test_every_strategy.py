@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.candle_builders import martingale, to_cents
 from tests.strategies.deciding import intents
 from workbench import strategies
-from workbench.backtest.event_driven import event_driven
+from workbench.backtest.event.driven import event_driven
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import backtest
 from workbench.market.candles import Candles

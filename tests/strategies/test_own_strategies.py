@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 import workbench as wb
 from tests.candle_builders import martingale, to_cents
-from workbench import face
 from workbench.backtest.columns import DETAIL_COLUMNS
 from workbench.core.statistics import METRICS
 from workbench.errors import UsageError
+from workbench.face import research as face
 from workbench.strategies.declared import RESERVED
 
 CHANNEL = '''"""Buy above the highest close of so many candles, sell below the lowest."""

@@ -17,7 +17,7 @@ import_numba()  # all in this room compile
 
 class _Room(ModuleType):
     def __call__(self, *arguments: object, **settings: object) -> object:
-        return import_module("workbench.face").backtest(*arguments, **settings)
+        return import_module("workbench.face.research").backtest(*arguments, **settings)
 
 
 sys.modules[__name__].__class__ = _Room

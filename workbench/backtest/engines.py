@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from workbench.backtest.market_model import AT_ONCE, MarketModel
+from workbench.backtest.event.market_model import AT_ONCE, MarketModel
 from workbench.backtest.recording import LEDGER, Recorder
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
@@ -40,7 +40,7 @@ def run_engine(
     if engine == "kernel":
         return backtest(candles, spec, costs=costs, exits=exits, trials=trials, **params)
     if engine == "event":
-        from workbench.backtest.event_driven import event_driven
+        from workbench.backtest.event.driven import event_driven
 
         return event_driven(
             candles, spec, costs=costs, model=model, exits=exits, trials=trials, **params

@@ -19,10 +19,10 @@ from itertools import groupby
 
 import numpy as np
 
-from workbench.backtest.event_driven import exchange_rules, result_of
-from workbench.backtest.event_instance import EventInstance
-from workbench.backtest.event_market import EventMarket, pair_of
-from workbench.backtest.market_model import AT_ONCE, MarketModel
+from workbench.backtest.event.driven import exchange_rules, result_of
+from workbench.backtest.event.instance import EventInstance
+from workbench.backtest.event.market import EventMarket, pair_of
+from workbench.backtest.event.market_model import AT_ONCE, MarketModel
 from workbench.backtest.portfolio_result import PortfolioResult
 from workbench.backtest.recording import LEDGER, Gathering, Recorder, counted
 from workbench.backtest.results import BacktestResult

@@ -25,7 +25,7 @@ from workbench.errors import DataError, ExchangeError, WorkbenchError
 
 if TYPE_CHECKING:
     from bridge.embedded import EmbeddedBridge
-    from workbench.backtest.headline import Headline
+    from workbench.backtest.study.headline import Headline
     from workbench.report.runner import ReportRun
 
 SYMBOL, INTERVAL, START = "BTCUSDT", "1m", "2025-01-02"
@@ -115,7 +115,7 @@ def _sources(told: Told) -> str:
 def _study(told: Told) -> None:
     from tqdm import tqdm
 
-    from workbench.backtest.headline import headline_study
+    from workbench.backtest.study.headline import headline_study
     from workbench.cli.headline import print_headline
 
     told.say("2  The 2,400-scenario study: as published, from a cold start, and honest")

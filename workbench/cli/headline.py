@@ -11,7 +11,7 @@ import typer
 from workbench.cli import options
 
 if TYPE_CHECKING:
-    from workbench.backtest.headline import Headline
+    from workbench.backtest.study.headline import Headline
 
 _NAMES = {"published": "published", "cold_start": "cold start", "honest": "honest"}
 
@@ -23,7 +23,7 @@ def headline(
     """Score 2,400 MACD scenarios three ways and print them side by side, in percent."""
     from tqdm import tqdm
 
-    from workbench.backtest.headline import headline_study
+    from workbench.backtest.study.headline import headline_study
 
     with tqdm(total=2_400, desc="scenarios", leave=False, disable=not sys.stderr.isatty()) as bar:
         study = headline_study(bar.update)

@@ -14,7 +14,7 @@ from workbench.errors import UsageError
 if TYPE_CHECKING:
     from workbench.backtest.portfolio import Part
     from workbench.execution.exits import ExitsForm
-    from workbench.portfolios import Portfolio
+    from workbench.face.portfolios import Portfolio
 
 _TOP = {"cash", "start", "end", "costs", "market", "caps", "instances"}
 _COSTS = {"fee_bps", "slippage_bps"}

@@ -13,8 +13,8 @@ from workbench.cli import options
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from workbench.backtest.quick_verdict import QuickVerdict
-    from workbench.face import Study
+    from workbench.backtest.verdict.quick import QuickVerdict
+    from workbench.face.research import Study
 
 _TOP = {
     "title", "symbols", "intervals", "windows", "strategies", "costs", "all_history", "exits", "guards",
@@ -44,7 +44,7 @@ def study(
     import workbench as wb
     from workbench.backtest.detail_columns import detail_names
     from workbench.backtest.results import demand_metric
-    from workbench.backtest.study_result import KEYS
+    from workbench.backtest.study.result import KEYS
 
     if by not in KEYS:
         raise UsageError(f"--by {by!r} is no key; rank by one of {', '.join(KEYS)}")
@@ -55,7 +55,7 @@ def study(
     demand_metric(metric, more, "study")  # before anything runs
     with options.resumable(out, resume=resume):
         result = wb.study(**settings, out=out, resume=resume, progress=sys.stderr.isatty())  # type: ignore[arg-type]
-    from workbench.backtest import quick_verdict
+    from workbench.backtest.verdict import quick as quick_verdict
 
     luck = quick_verdict.of_study(result)
     if as_json:

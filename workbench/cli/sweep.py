@@ -12,7 +12,7 @@ import typer
 from workbench.cli import options
 
 if TYPE_CHECKING:
-    from workbench.face import Sweep
+    from workbench.face.research import Sweep
 
 _SHOWN = ("total_return", "sharpe", "max_drawdown", "trades", "win_rate", "exposure")
 
@@ -78,7 +78,7 @@ def sweep(
         )
     if search and out:
         options.write_parquet(result.frame, out)
-    from workbench.backtest import quick_verdict
+    from workbench.backtest.verdict import quick as quick_verdict
 
     ranked, luck = result.top(top, metric), quick_verdict.of_sweep(result)
     if as_json:

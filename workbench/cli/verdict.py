@@ -15,7 +15,7 @@ from workbench.execution.pairs import pairs_of
 
 if TYPE_CHECKING:
     from workbench.backtest.results import SweepResult
-    from workbench.backtest.verdict_result import CostRow, VerdictResult
+    from workbench.backtest.verdict.result import CostRow, VerdictResult
 
 
 def verdict(
@@ -80,9 +80,9 @@ def verdict(
         )
     else:
         from workbench.backtest.setting import Costs
-        from workbench.backtest.stored_rows import stored_sweep
+        from workbench.backtest.verdict.stored_rows import stored_sweep
         from workbench.execution.guards import Guards
-        from workbench.face import candles_of
+        from workbench.face.research import candles_of
 
         costs = Costs(fee_bps, slippage_bps, cash, options.filters(filters), Guards.of(guards))
         series = candles_of(candles, finer)
@@ -99,7 +99,7 @@ def verdict(
 def _judged(
     result: SweepResult, choose: str, *, metric: str, kill_limit: float, seed: int
 ) -> VerdictResult:
-    from workbench.verdicts import of_sweep
+    from workbench.face.verdicts import of_sweep
 
     return of_sweep(
         result,
@@ -120,7 +120,7 @@ def _value(text: str, name: str) -> float | int | str:
 
 
 def _show(found: VerdictResult) -> None:
-    from workbench.backtest.verdict_result import Outcome
+    from workbench.backtest.verdict.result import Outcome
     from workbench.cli.tables import print_rows
 
     passed = Outcome.PASSED

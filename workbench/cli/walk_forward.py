@@ -13,7 +13,7 @@ from workbench.cli import options
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from workbench.walk_forwards import WalkForward
+    from workbench.face.walk_forwards import WalkForward
 
 _SHOWN = ("total_return", "cagr", "sharpe", "max_drawdown", "trades", "exposure", "fees")
 

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from workbench.analysis.plateaus import neighbour_medians
-from workbench.backtest import quick_verdict
 from workbench.backtest.setting import beats, holding_curve
+from workbench.backtest.verdict import quick as quick_verdict
 from workbench.errors import UsageError
 from workbench.report import charts, numbers
 from workbench.report.pieces import card, joined, notes, table, tiles
@@ -22,7 +22,7 @@ from workbench.report.tearsheet import heading, picture
 
 if TYPE_CHECKING:
     from workbench.backtest.results import SweepResult
-    from workbench.backtest.study_result import StudyResult
+    from workbench.backtest.study.result import StudyResult
     from workbench.report.theme import Chart
 
 SEARCHED: Final = ("trial", "state", "stages", "value")

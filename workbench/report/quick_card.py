@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from workbench.backtest.verdict_gates import LEAST_DSR
+from workbench.backtest.verdict.gates import LEAST_DSR
 from workbench.report import numbers
 from workbench.report.pieces import tiles
 
 if TYPE_CHECKING:
-    from workbench.backtest.quick_verdict import QuickVerdict
+    from workbench.backtest.verdict.quick import QuickVerdict
 
 
 def quick_section(found: QuickVerdict | None) -> str:

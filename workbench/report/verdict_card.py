@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Final
 
-from workbench.backtest.verdict_result import Outcome
+from workbench.backtest.verdict.result import Outcome
 from workbench.report import numbers
 from workbench.report.pieces import card, notes, table, tiles
 from workbench.report.tearsheet import heading
 
 if TYPE_CHECKING:
-    from workbench.backtest.verdict_result import CostRow, Gate, VerdictResult
+    from workbench.backtest.verdict.result import CostRow, Gate, VerdictResult
 
 _TONES: Final = {
     Outcome.FAILED: "wb-down", Outcome.TOO_LITTLE: "wb-warn", Outcome.MISSED: "wb-warn",

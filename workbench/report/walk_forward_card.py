@@ -10,7 +10,7 @@ from workbench.report.tearsheet import heading, metric_table, picture, written
 from workbench.report.theme import Chart, Theme, font_family, theme_named
 
 if TYPE_CHECKING:
-    from workbench.backtest.walk_forward_result import FoldRun, WalkForwardResult
+    from workbench.backtest.walk_forward.result import FoldRun, WalkForwardResult
 
 MOST_NUMBERED: Final = 30  # folds; more have lines alone
 MOST_SHOWN: Final = 20  # rows of the table of folds

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.analysis.robustness import break_even_cost
-from workbench.backtest.market_model import MarketModel
+from workbench.backtest.event.market_model import MarketModel
 from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.setting import Costs
 from workbench.backtest.single import run_set
-from workbench.backtest.verdict_result import CostRow
+from workbench.backtest.verdict.result import CostRow
 from workbench.core.exits import UNIT_ATR, UNIT_PCT
 from workbench.errors import WorkbenchError
 from workbench.execution.exits import LEVELS, ExitsForm
@@ -79,7 +79,7 @@ def delayed(chosen: Chosen, delays: tuple[int, ...]) -> tuple[tuple[CostRow, ...
             f"delays were not tried: {len(chosen.candles):,} candles, at most "
             f"{MOST_CANDLES_DELAYED:,} in the event-driven engine"
         )
-    from workbench.backtest.event_driven import event_driven
+    from workbench.backtest.event.driven import event_driven
 
     costs, rows = replace(chosen.costs, filters="exchange"), []
     for candles in (0, *delays):

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.backtest.event_instance import EventInstance
-from workbench.backtest.event_market import EventMarket
-from workbench.backtest.market_model import AT_ONCE, MarketModel
+from workbench.backtest.event.instance import EventInstance
+from workbench.backtest.event.market import EventMarket
+from workbench.backtest.event.market_model import AT_ONCE, MarketModel
 from workbench.backtest.overlay import first_record
 from workbench.backtest.recording import LEDGER, Recorder, counted
 from workbench.backtest.results import BacktestResult, reasons_for

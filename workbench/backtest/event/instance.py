@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from workbench.backtest.event_exits import EventExits
-from workbench.backtest.event_ladder import EventLadder
-from workbench.backtest.event_ladder_exits import ProtectedLadder
-from workbench.backtest.event_market import ACCOUNT, EventMarket
-from workbench.backtest.event_path import Path
-from workbench.backtest.market_model import AT_ONCE, legs_after, worst_price
+from workbench.backtest.event.exits import EventExits
+from workbench.backtest.event.ladder import EventLadder
+from workbench.backtest.event.ladder_exits import ProtectedLadder
+from workbench.backtest.event.market import ACCOUNT, EventMarket
+from workbench.backtest.event.market_model import AT_ONCE, legs_after, worst_price
+from workbench.backtest.event.path import Path
 from workbench.backtest.overlay import overlay_of
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.sweep import warm_starts

@@ -16,7 +16,7 @@ import numpy as np
 from workbench.analysis.bootstrap import Pasts
 from workbench.analysis.cross_validation import Cscv, Paths
 from workbench.analysis.data_snooping import Snooping
-from workbench.backtest.verdict_result import Gate, Outcome
+from workbench.backtest.verdict.result import Gate, Outcome
 from workbench.market.candles import Candles
 
 LEAST_TRADES: Final = 30

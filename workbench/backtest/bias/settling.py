@@ -27,7 +27,7 @@ from workbench.analysis.bias import (
     cut_bars,
     furthest_apart,
 )
-from workbench.backtest.replays import Replay
+from workbench.backtest.bias.replays import Replay
 from workbench.market.candles import Candles
 
 FEWEST, MOST = 200, 1_000  # end bars

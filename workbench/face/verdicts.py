@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from workbench.analysis.trials import home_ledger
 from workbench.backtest.results import BacktestResult, SweepResult
-from workbench.backtest.verdict import KILL_LIMIT, METRIC, Terms, run_verdict, sweep_verdict
-from workbench.backtest.verdict_result import VerdictResult
+from workbench.backtest.verdict.judge import KILL_LIMIT, METRIC, Terms, run_verdict, sweep_verdict
+from workbench.backtest.verdict.result import VerdictResult
 
 __all__ = ["KILL_LIMIT", "METRIC", "Verdict", "of_run", "of_sweep"]
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numba import njit
 
-from workbench.backtest.event_market import ACCOUNT, EventMarket
-from workbench.backtest.market_model import AT_ONCE
+from workbench.backtest.event.market import ACCOUNT, EventMarket
+from workbench.backtest.event.market_model import AT_ONCE
 from workbench.backtest.overlay import Overlay
 from workbench.core.account import limit_sell_is_refused, sell_is_refused
 from workbench.core.costs import SCALE

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.backtest.chosen_row import parameter_names
 from workbench.backtest.columns import METRIC_COLUMNS
 from workbench.backtest.exits import parted
-from workbench.backtest.replayed import records_of
 from workbench.backtest.results import SweepResult
 from workbench.backtest.setting import Costs, plain
-from workbench.backtest.stress import Chosen
+from workbench.backtest.verdict.chosen_row import parameter_names
+from workbench.backtest.verdict.replayed import records_of
+from workbench.backtest.verdict.stress import Chosen
 from workbench.errors import DataError, UsageError
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Spec

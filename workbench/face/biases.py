@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.analysis.bias import BiasReport
-from workbench.backtest.bias import check_bias
+from workbench.backtest.bias.check import check_bias
 from workbench.backtest.setting import Costs
 from workbench.errors import UsageError
 from workbench.execution.exits import ExitsForm
 from workbench.execution.guards import Guards, GuardsForm
-from workbench.face import candles_of
+from workbench.face.research import candles_of
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
 

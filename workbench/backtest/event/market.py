@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from workbench.backtest.market_model import MarketModel
+from workbench.backtest.event.market_model import MarketModel
 from workbench.backtest.setting import Costs
 from workbench.core.costs import SCALE, buy_ticks, sell_ticks
 from workbench.errors import UsageError

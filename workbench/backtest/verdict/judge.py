@@ -2,7 +2,7 @@
 
 Of a sweep the row with the highest Sharpe ratio is judged, since that is the choice that the deflated
 Sharpe ratio allows for, or the one that is asked for. Its rivals are run once more for their daily
-returns, and the gates of `verdict_gates` are asked one after the other. A verdict adds no trial to the
+returns, and the gates of `gates` are asked one after the other. A verdict adds no trial to the
 ledger: it looks at what was tried. Chance is seeded, so the same sweep gets the same verdict.
 """
 
@@ -17,20 +17,18 @@ from typing import Final
 import numpy as np
 
 from workbench.analysis.trials import TrialCounts
-from workbench.backtest import verdict_evidence as evidence
-from workbench.backtest import verdict_figures as figures
-from workbench.backtest import verdict_gates as gates
-from workbench.backtest import verdict_trials
-from workbench.backtest.chosen_row import is_search, neighbours_of, row_of
 from workbench.backtest.exits import parted
 from workbench.backtest.progress import Bar, progress_bar
-from workbench.backtest.replayed import MOST_ROWS, Rows, daily_returns, rows_of
 from workbench.backtest.results import BacktestResult, SweepResult, demand_metric
 from workbench.backtest.setting import KILL_LIMIT, plain, window_days
-from workbench.backtest.stress import DELAYS, Chosen, at_costs, break_even, delayed
-from workbench.backtest.verdict_evidence import Case, Rivals
-from workbench.backtest.verdict_result import Gate, VerdictResult
-from workbench.backtest.verdict_trials import Tried
+from workbench.backtest.verdict import evidence, figures, gates
+from workbench.backtest.verdict import trials as verdict_trials
+from workbench.backtest.verdict.chosen_row import is_search, neighbours_of, row_of
+from workbench.backtest.verdict.evidence import Case, Rivals
+from workbench.backtest.verdict.replayed import MOST_ROWS, Rows, daily_returns, rows_of
+from workbench.backtest.verdict.result import Gate, VerdictResult
+from workbench.backtest.verdict.stress import DELAYS, Chosen, at_costs, break_even, delayed
+from workbench.backtest.verdict.trials import Tried
 from workbench.errors import UsageError
 from workbench.execution.exits import said
 

@@ -16,15 +16,15 @@ import polars as pl
 from workbench.analysis import overfitting
 from workbench.analysis.overfitting import Moments
 from workbench.analysis.trials import TrialCounts, home_ledger
-from workbench.backtest.chosen_row import is_search, neighbours_of, row_of
 from workbench.backtest.exits import parted
-from workbench.backtest.replayed import records_of, returns_of_curve
 from workbench.backtest.results import SweepResult
 from workbench.backtest.setting import plain, samples_a_year, window_days
-from workbench.backtest.stress import Chosen
-from workbench.backtest.study_result import StudyResult
-from workbench.backtest.verdict_gates import LEAST_DSR, LEAST_TRADES
-from workbench.backtest.verdict_trials import Tried, tried
+from workbench.backtest.study.result import StudyResult
+from workbench.backtest.verdict.chosen_row import is_search, neighbours_of, row_of
+from workbench.backtest.verdict.gates import LEAST_DSR, LEAST_TRADES
+from workbench.backtest.verdict.replayed import records_of, returns_of_curve
+from workbench.backtest.verdict.stress import Chosen
+from workbench.backtest.verdict.trials import Tried, tried
 from workbench.core.statistics import DAYS_A_YEAR
 from workbench.errors import DataError, UsageError
 from workbench.market.timeframes import DAY_MS, parse_timeframe

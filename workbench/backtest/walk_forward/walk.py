@@ -18,11 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.backtest.choosing import Chosen, axes_of, choose_row, demand_choice
 from workbench.backtest.columns import DETAIL_COLUMNS
 from workbench.backtest.exits import parted
-from workbench.backtest.fold_end import closed_at_end
-from workbench.backtest.folds import Fold, Length, lay_folds
 from workbench.backtest.grids import valid_mask
 from workbench.backtest.overlay import first_record
 from workbench.backtest.progress import progress_bar
@@ -31,7 +28,10 @@ from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.setting import Costs, holding_curve
 from workbench.backtest.single import run_set
 from workbench.backtest.sweep import sweep_params, warm_starts
-from workbench.backtest.walk_forward_result import FoldRun, WalkForwardResult
+from workbench.backtest.walk_forward.choosing import Chosen, axes_of, choose_row, demand_choice
+from workbench.backtest.walk_forward.fold_end import closed_at_end
+from workbench.backtest.walk_forward.folds import Fold, Length, lay_folds
+from workbench.backtest.walk_forward.result import FoldRun, WalkForwardResult
 from workbench.data.times import iso
 from workbench.errors import UsageError
 from workbench.market.candles import Candles

@@ -12,8 +12,8 @@ import polars as pl
 
 from workbench.backtest.detail_columns import detail_names
 from workbench.backtest.engines import run_engine
+from workbench.backtest.event.market_model import MarketModel, OrderKind
 from workbench.backtest.grids import Grid
-from workbench.backtest.market_model import MarketModel, OrderKind
 from workbench.backtest.results import BacktestResult, SweepResult
 from workbench.backtest.setting import (
     DEFAULT_CASH,
@@ -23,9 +23,9 @@ from workbench.backtest.setting import (
     Costs,
     Filters,
 )
-from workbench.backtest.study import run_study
-from workbench.backtest.study_plan import ParameterForm, StudyPlan, WindowForm
-from workbench.backtest.study_result import StudyResult
+from workbench.backtest.study.plan import ParameterForm, StudyPlan, WindowForm
+from workbench.backtest.study.result import StudyResult
+from workbench.backtest.study.run import run_study
 from workbench.backtest.sweep import sweep_params
 from workbench.data import load
 from workbench.errors import DataError, UsageError
@@ -38,9 +38,9 @@ from workbench.strategies.spec import Axis, Number, Spec
 if TYPE_CHECKING:
     from distributed import Client
 
+    from workbench.face.verdicts import Verdict
     from workbench.report.charts import Chart
     from workbench.report.tearsheet import Tearsheet
-    from workbench.verdicts import Verdict
 
 __all__ = ["Run", "Study", "backtest", "candles_of", "load", "study", "sweep"]
 
@@ -58,7 +58,7 @@ class Run(BacktestResult):
         self, *, kill_limit: float = KILL_LIMIT, seed: int = 0, progress: bool = True
     ) -> Verdict:
         """Judge it among all trials of its strategy in the ledger; what only rivals can tell stays open."""
-        from workbench.verdicts import of_run
+        from workbench.face.verdicts import of_run
 
         return of_run(self, kill_limit=kill_limit, seed=seed, progress=progress)
 
@@ -103,7 +103,7 @@ class Sweep(SweepResult):
         `kill_limit` is the drawdown that would stop an instance, where no guard has one. Raises UsageError
         where no such row is there.
         """
-        from workbench.verdicts import of_sweep
+        from workbench.face.verdicts import of_sweep
 
         return of_sweep(
             self,

@@ -7,7 +7,7 @@ import numpy as np
 from workbench.analysis.bias import LOOK_AHEAD, Check, Outcome
 from workbench.analysis.foreknowledge import BLIND, blindness, code_check, constants_of
 from workbench.analysis.futures import moved_in_time, next_returns, priceless_double, scaled
-from workbench.backtest.replays import Replay
+from workbench.backtest.bias.replays import Replay
 from workbench.errors import UsageError
 
 DOUBLES = 8

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from workbench.backtest.market_model import MarketModel, OrderKind
+from workbench.backtest.event.market_model import MarketModel, OrderKind
 from workbench.backtest.portfolio import AccountCaps, Part, run_portfolio
 from workbench.backtest.portfolio_result import PortfolioResult
 from workbench.backtest.setting import DEFAULT_FEE_BPS, DEFAULT_SLIPPAGE_BPS, Costs
 from workbench.errors import UsageError
 from workbench.execution.exits import ExitsForm, exits_of
-from workbench.face import candles_of
+from workbench.face.research import candles_of
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Number, Spec
 

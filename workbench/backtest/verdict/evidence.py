@@ -24,18 +24,18 @@ from workbench.analysis.cross_validation import Cscv, Paths, combinatorial_paths
 from workbench.analysis.data_snooping import Snooping, snooping_tests
 from workbench.analysis.overfitting import Moments
 from workbench.analysis.robustness import best_trades_share, quarter_returns
-from workbench.backtest.bias import check_bias
+from workbench.backtest.bias.check import check_bias
 from workbench.backtest.recording import NOT_TRIALS
-from workbench.backtest.replayed import returns_of_curve
 from workbench.backtest.results import BacktestResult
 from workbench.backtest.scorecard import Span, growth
 from workbench.backtest.setting import holding_curve, samples_a_year
-from workbench.backtest.stress import Chosen, exits_form, through_filters
-from workbench.backtest.verdict_gates import bias_gate
-from workbench.backtest.verdict_result import Gate
-from workbench.backtest.verdict_trials import Tried
-from workbench.backtest.walk_forward import walk_forward
-from workbench.backtest.walk_forward_result import WalkForwardResult
+from workbench.backtest.verdict.gates import bias_gate
+from workbench.backtest.verdict.replayed import returns_of_curve
+from workbench.backtest.verdict.result import Gate
+from workbench.backtest.verdict.stress import Chosen, exits_form, through_filters
+from workbench.backtest.verdict.trials import Tried
+from workbench.backtest.walk_forward.result import WalkForwardResult
+from workbench.backtest.walk_forward.walk import walk_forward
 from workbench.core.statistics import DAYS_A_YEAR
 from workbench.data.quality import check
 from workbench.errors import WorkbenchError

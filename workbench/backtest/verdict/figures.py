@@ -12,7 +12,7 @@ from workbench.analysis.bootstrap import Pasts
 from workbench.analysis.cross_validation import Cscv, Paths
 from workbench.analysis.data_snooping import Snooping
 from workbench.backtest.setting import window_days
-from workbench.backtest.verdict_evidence import Case, known
+from workbench.backtest.verdict.evidence import Case, known
 from workbench.core.statistics import DAYS_A_YEAR
 
 Floats = NDArray[np.float64]

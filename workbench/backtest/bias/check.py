@@ -30,13 +30,13 @@ from workbench.analysis.bias import (
     differing,
 )
 from workbench.analysis.futures import Poison, poison
-from workbench.backtest.foreknown import depends_on, foreknowledge
+from workbench.backtest.bias.foreknown import depends_on, foreknowledge
+from workbench.backtest.bias.replays import INTENT_FIELDS, Replay
+from workbench.backtest.bias.settling import warm_up_check
 from workbench.backtest.kernels import kernel
-from workbench.backtest.replays import INTENT_FIELDS, Replay
 from workbench.backtest.results import ERRORS
 from workbench.backtest.scratch import EQUITY
 from workbench.backtest.setting import Costs, demand_window, plain
-from workbench.backtest.settling import warm_up_check
 from workbench.backtest.sweep import run_of, warm_starts
 from workbench.core.intents import ERROR_NONE
 from workbench.errors import UsageError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.backtest.results import demand_metric
 from workbench.backtest.setting import beats
-from workbench.backtest.study_plan import StudyPlan
+from workbench.backtest.study.plan import StudyPlan
 from workbench.errors import UsageError
 
 if TYPE_CHECKING:

@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from workbench.backtest import walk_forward as walking
-from workbench.backtest.choosing import Choose
-from workbench.backtest.folds import Length
 from workbench.backtest.grids import Grid
 from workbench.backtest.setting import (
     DEFAULT_CASH,
@@ -17,10 +14,13 @@ from workbench.backtest.setting import (
     Costs,
     Filters,
 )
-from workbench.backtest.walk_forward_result import WalkForwardResult
+from workbench.backtest.walk_forward import walk as walking
+from workbench.backtest.walk_forward.choosing import Choose
+from workbench.backtest.walk_forward.folds import Length
+from workbench.backtest.walk_forward.result import WalkForwardResult
 from workbench.execution.exits import ExitsForm
 from workbench.execution.guards import Guards, GuardsForm
-from workbench.face import candles_of, demand_strategy
+from workbench.face.research import candles_of, demand_strategy
 from workbench.market.candles import Candles
 from workbench.strategies.spec import Axis, Spec
 

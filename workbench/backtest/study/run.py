@@ -30,8 +30,8 @@ from workbench.backtest.parts import Parts
 from workbench.backtest.progress import progress_bar
 from workbench.backtest.recording import LEDGER, NOT_TRIALS, ROWS_AT_ONCE, Gathering, Recorder
 from workbench.backtest.setting import holding_curve
-from workbench.backtest.study_plan import ParameterSets, StudyPlan, Window
-from workbench.backtest.study_result import StudyResult
+from workbench.backtest.study.plan import ParameterSets, StudyPlan, Window
+from workbench.backtest.study.result import StudyResult
 from workbench.data import load
 from workbench.errors import DataError
 from workbench.market.candles import Candles

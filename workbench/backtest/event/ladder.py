@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from workbench.backtest.event_market import ACCOUNT, EventMarket
-from workbench.backtest.event_path import Path
+from workbench.backtest.event.market import ACCOUNT, EventMarket
+from workbench.backtest.event.path import Path
 from workbench.core.costs import SCALE
 from workbench.errors import UsageError
 from workbench.execution.ladder import RestingLadder, RungOrder

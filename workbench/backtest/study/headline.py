@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.backtest.headline_rules import Outcome, cold_start, published
 from workbench.backtest.recording import LEDGER, Gathering, Recorder
 from workbench.backtest.setting import Costs, beats, holding_curve
+from workbench.backtest.study.headline_rules import Outcome, cold_start, published
 from workbench.backtest.sweep import sweep_params
 from workbench.data import load, resample
 from workbench.errors import DataError

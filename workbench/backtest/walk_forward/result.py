@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.backtest.exits import parted
-from workbench.backtest.fold_end import held_bars
-from workbench.backtest.folds import Fold, span_of
 from workbench.backtest.frames import equity_frame, fills_frame, trades_frame
 from workbench.backtest.results import BacktestResult, parameter_columns, reasons_for
 from workbench.backtest.round_trips import profits_of
 from workbench.backtest.scorecard import Metrics, Span, growth, score
 from workbench.backtest.setting import Costs, holding_curve, window_days
 from workbench.backtest.single import warm_up_notes
+from workbench.backtest.walk_forward.fold_end import held_bars
+from workbench.backtest.walk_forward.folds import Fold, span_of
 from workbench.core.statistics import DAYS_A_YEAR, MIN_DAYS_TO_ANNUALISE
 from workbench.data.times import iso
 from workbench.execution.exits import said

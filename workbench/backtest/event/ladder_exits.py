@@ -8,9 +8,9 @@ orders, so the exits are sent when their price is reached, not before.
 
 from __future__ import annotations
 
-from workbench.backtest.event_exits import EventExits
-from workbench.backtest.event_ladder import EventLadder
-from workbench.backtest.event_path import Path
+from workbench.backtest.event.exits import EventExits
+from workbench.backtest.event.ladder import EventLadder
+from workbench.backtest.event.path import Path
 from workbench.core.exits import REASON_STOP, REASON_TAKE_PROFIT, REASON_TIME
 from workbench.market.candles import Candles
 

@@ -1,0 +1,1 @@
+"""The event-driven backtest: orders of one instance on the exchange's matching engine."""

@@ -1,0 +1,1 @@
+"""Studies: symbols x intervals x windows x strategies x parameter sets, the headline among them."""

@@ -1,0 +1,1 @@
+"""The verdict: is the best of so many tries more than luck?"""

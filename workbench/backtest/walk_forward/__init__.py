@@ -1,0 +1,1 @@
+"""Walking forward: choose on what was, judge by what came."""
