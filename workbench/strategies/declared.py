@@ -86,8 +86,8 @@ def _declared(name: str, text: str, given: dict[str, object]) -> Spec:
         parameters=parameters,
         params_dtype=np.dtype(fields, align=True) if fields else UNUSED,
         state_dtype=_state(name, given.get("STATE", {})),
-        valid=given.get("valid") or _always,  # type: ignore[arg-type]
-        prepare=given.get("prepare") or _nothing,  # type: ignore[arg-type]
+        valid=given.get("valid") or njit(nogil=True)(_always),  # type: ignore[arg-type]
+        prepare=given.get("prepare") or njit(nogil=True)(_nothing),  # type: ignore[arg-type]
         decide=given["decide"],  # type: ignore[arg-type]
         first_value=given.get("first_value") or warm_up,  # type: ignore[arg-type]
         stable=given.get("stable") or warm_up,  # type: ignore[arg-type]
@@ -95,12 +95,12 @@ def _declared(name: str, text: str, given: dict[str, object]) -> Spec:
     )
 
 
-@njit(nogil=True)
+# Compiled anew for each strategy: one for all would be compiled for records of many kinds, and numba warns
+# where the fields of one begin like another's.
 def _always(params):
     return True
 
 
-@njit(nogil=True)
 def _nothing(state, params):
     pass
 
