@@ -44,19 +44,7 @@ def martingale(
     small = sigma / np.sqrt(substeps)
     steps = rng.normal(-(small**2) / 2, small, (count, substeps))
     path = 100.0 * np.exp(np.cumsum(steps).reshape(count, substeps))
-    opens = np.concatenate([[100.0], path[:-1, -1]])
-    whole = np.column_stack([opens, path])
-    timeframe = parse_timeframe(interval)
-    records = records_from_columns(
-        START_MS + np.arange(count) * timeframe.mean_ms,
-        opens,
-        whole.max(axis=1),
-        whole.min(axis=1),
-        path[:, -1],
-        np.full(count, 10.0),
-        timeframe,
-    )
-    return Candles("TESTUSDT", timeframe, records)
+    return along(path, interval=interval, symbol="TESTUSDT", volume=10.0)
 
 
 def to_cents(candles: Candles) -> Candles:
@@ -83,4 +71,21 @@ def candles_of_bars(
         np.full(len(bars), 10.0) if volumes is None else np.array(volumes, float),
         timeframe, label=symbol,
     )  # fmt: skip
+    return Candles(symbol, timeframe, records)
+
+
+def along(path: np.ndarray, *, interval: str, symbol: str, volume: float) -> Candles:
+    """Return the candles of a price path, shape (candles, steps), that begins at 100."""
+    opens = np.concatenate([[100.0], path[:-1, -1]])
+    whole = np.column_stack([opens, path])
+    timeframe = parse_timeframe(interval)
+    records = records_from_columns(
+        START_MS + np.arange(len(path)) * timeframe.mean_ms,
+        opens,
+        whole.max(axis=1),
+        whole.min(axis=1),
+        path[:, -1],
+        np.full(len(path), volume),
+        timeframe,
+    )
     return Candles(symbol, timeframe, records)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from tests.backtest.recorded_market import record_market
+from workbench.analysis.trials import TrialLedger, home_ledger
 from workbench.cli import COMMANDS
 from workbench.command_table import run as run_command
 
@@ -23,6 +24,17 @@ def decisions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     clean = Check(LOOK_AHEAD, "engine", Outcome.CLEAN, 0, 0, "left out")
     monkeypatch.setattr(bias, "_engine", lambda *_: clean)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, workbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> TrialLedger:
+    """Return the empty ledger of a home of its own; the kernels that are compiled stay."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (workbench_home / "kernels").mkdir(exist_ok=True)
+    (home / "kernels").symlink_to(workbench_home / "kernels")
+    monkeypatch.setenv("WORKBENCH_HOME", str(home))
+    return home_ledger()
 
 
 @pytest.fixture

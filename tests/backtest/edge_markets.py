@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.candle_builders import START_MS, to_cents
-from workbench.market.candles import Candles, records_from_columns
-from workbench.market.timeframes import parse_timeframe
+from tests.candle_builders import along, to_cents
+from workbench.market.candles import Candles
 
 SUBSTEPS = 20
 
@@ -26,16 +25,4 @@ def turning(
     steps = rng.normal(0.0, sigma / np.sqrt(SUBSTEPS), (count, SUBSTEPS))
     steps += (signs * drift / SUBSTEPS)[:, None]
     path = 100.0 * np.exp(np.cumsum(steps).reshape(count, SUBSTEPS))
-    opens = np.concatenate([[100.0], path[:-1, -1]])
-    whole = np.column_stack([opens, path])
-    timeframe = parse_timeframe(interval)
-    records = records_from_columns(
-        START_MS + np.arange(count) * timeframe.mean_ms,
-        opens,
-        whole.max(axis=1),
-        whole.min(axis=1),
-        path[:, -1],
-        np.full(count, 1e6),
-        timeframe,
-    )
-    return to_cents(Candles("BTCUSDT", timeframe, records))
+    return to_cents(along(path, interval=interval, symbol="BTCUSDT", volume=1e6))

@@ -24,14 +24,7 @@ WALK = martingale(24 * 200, 61, substeps=10)
 AXES = {"fast": (3, 5, 7), "slow": (15, 20, 25), "signal": (3, 6)}
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, workbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test an empty ledger; the kernels that are compiled stay."""
-    home = tmp_path / "home"
-    home.mkdir(mode=0o700)
-    (workbench_home / "kernels").mkdir(exist_ok=True)
-    (home / "kernels").symlink_to(workbench_home / "kernels")
-    monkeypatch.setenv("WORKBENCH_HOME", str(home))
+pytestmark = pytest.mark.usefixtures("ledger")
 
 
 def luck(trials: int) -> float:

@@ -19,7 +19,7 @@ from tests.candle_builders import martingale, to_cents
 from tests.scripted import SCRIPTED, scripted
 from workbench.analysis import trial_file
 from workbench.analysis.trial_check import by_strategy, check, entries_of
-from workbench.analysis.trials import TrialCounts, TrialLedger, home_ledger
+from workbench.analysis.trials import TrialCounts, home_ledger
 from workbench.backtest import search as searches
 from workbench.backtest import sweep as sweeps
 from workbench.backtest.portfolio import AccountCaps, Part, run_portfolio
@@ -27,26 +27,17 @@ from workbench.backtest.recording import NOT_TRIALS
 from workbench.backtest.sweep import sweep_params
 from workbench.backtest.walk_forward import walk as walks
 from workbench.errors import DataError, UsageError
+from workbench.face.research import Sweep
 from workbench.market.candles import Candles
 
 MACD = wb.strategies.macd
 WALK = to_cents(martingale(1_500, 41, substeps=10))
 AXES = {"fast": (3, 5, 7), "slow": (9, 12), "signal": (3, 4)}
 ONE = {"fast": 3, "slow": 9, "signal": 3}
+pytestmark = pytest.mark.usefixtures("ledger")
 
 
-@pytest.fixture(autouse=True)
-def ledger(tmp_path: Path, workbench_home: Path, monkeypatch: pytest.MonkeyPatch) -> TrialLedger:
-    """Give each test a home whose ledger is empty; the kernels that are compiled stay."""
-    home = tmp_path / "home"
-    home.mkdir(mode=0o700)
-    (workbench_home / "kernels").mkdir(exist_ok=True)
-    (home / "kernels").symlink_to(workbench_home / "kernels")
-    monkeypatch.setenv("WORKBENCH_HOME", str(home))
-    return home_ledger()
-
-
-def sweep(candles: Candles = WALK, **settings: object) -> wb.face.Sweep:
+def sweep(candles: Candles = WALK, **settings: object) -> Sweep:
     return wb.sweep(candles, MACD, progress=False, **(AXES | settings))  # type: ignore[arg-type]
 
 
@@ -320,7 +311,7 @@ def test_the_command_line_counts(market: Path) -> None:
     ids=["sweep", "backtest", "walk-forward", "event", "search"],
 )  # fmt: skip
 def test_a_result_that_could_not_be_counted_says_so(
-    run: Callable[[], wb.face.Sweep], monkeypatch: pytest.MonkeyPatch
+    run: Callable[[], Sweep], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial_file, "MOST_WAIT_S", 0.05)
     home_ledger().demand_writable()
