@@ -32,12 +32,15 @@ class Market:
 
     @classmethod
     def start(cls, *, accounts: int, keys_file: Path, more: tuple[str, ...] = ()) -> Market:
-        """Start it on recorded 1h candles and wait until it listens."""
+        """Start it on recorded 1h candles and wait until it listens.
+
+        Hours pass in seconds here, so the limits on weight and orders are those of hours.
+        """
         command = [
             sys.executable, "-m", "bridge.cli", "exchange", "--port", "0", "--json", "--ephemeral",
             "--symbols", "BTCUSDT", "--interval", "1h", "--start", "2024-10-01", "--pace", "step",
             "--balance", "USDT=10000", "--accounts", str(accounts), "--keys-file", str(keys_file),
-            "--weight-limit", "100000", *more,
+            "--weight-limit", "100000", "--order-limit", "100000", *more,
         ]  # fmt: skip
         process = subprocess.Popen(
             command,
