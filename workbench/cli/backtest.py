@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,8 +39,8 @@ def backtest(
     exits: options.Exits = "",
     guards: options.Guards = "",
     fine: options.Fine = None,
-    trades_out: Annotated[Path | None, typer.Option(help="Write round trips (parquet).")] = None,
-    equity_out: Annotated[Path | None, typer.Option(help="Write equity (parquet).")] = None,
+    trades_out: options.TradesOut = None,
+    equity_out: options.EquityOut = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Backtest one parameter set: signal at the close, fill at the next open, costs on."""

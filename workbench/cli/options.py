@@ -32,6 +32,10 @@ Exits = Annotated[
     str,
     typer.Option(help="e.g. stop=2%,take_profit=3atr,trail=0,atr_period=14,time_stop=48"),
 ]
+SweptExits = Annotated[
+    str, typer.Option(help="e.g. stop=1%:5%:1%,take_profit=2atr|3atr,time_stop=48")
+]
+SweptFilters = Annotated[str, typer.Option(help="none or exchange.")]
 Guards = Annotated[
     str, typer.Option(help="e.g. trades_a_day=2,daily_loss=3%,drawdown=20%,volatility=0.5")
 ]
@@ -40,6 +44,8 @@ Fine = Annotated[
     typer.Option(help="A finer interval, e.g. 1m, that tells which of two exits came first."),
 ]
 FilterName = Literal["none", "exchange"]
+TradesOut = Annotated[Path | None, typer.Option(help="Write round trips (parquet).")]
+EquityOut = Annotated[Path | None, typer.Option(help="Write equity (parquet).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with --out where an earlier run ended.")

@@ -27,8 +27,8 @@ EXAMPLE = "notebooks/studies/portfolio.toml"
 
 def portfolio(
     file: Annotated[Path, typer.Argument(help="The portfolio as a TOML file.")],
-    trades_out: Annotated[Path | None, typer.Option(help="Write round trips (parquet).")] = None,
-    equity_out: Annotated[Path | None, typer.Option(help="Write equity (parquet).")] = None,
+    trades_out: options.TradesOut = None,
+    equity_out: options.EquityOut = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Backtest several instances on one account, with its caps, event by event."""

@@ -27,10 +27,8 @@ def sweep(
     fee_bps: options.FeeBps = 10.0,
     slippage_bps: options.SlippageBps = 1.0,
     cash: options.Cash = 10_000.0,
-    filters: Annotated[str, typer.Option(help="none or exchange.")] = "none",
-    exits: Annotated[
-        str, typer.Option(help="e.g. stop=1%:5%:1%,take_profit=2atr|3atr,time_stop=48")
-    ] = "",
+    filters: options.SweptFilters = "none",
+    exits: options.SweptExits = "",
     guards: options.Guards = "",
     fine: options.Fine = None,
     out: Annotated[
