@@ -35,12 +35,11 @@ from bridge.exchanges.base import OrderKind, Side
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
 from bridge.gateway.desk import MOST_ATTEMPTS, OrderDesk
-from bridge.gateway.ladder_news import News, news_of
+from bridge.gateway.ladder_tickets import REASON, LadderTickets
 from bridge.gateway.legs import Leg, stop_leg, tickets_of
-from bridge.gateway.parting import Levels, Parting, Place, part
+from bridge.gateway.parting import Parting, Place, part
 from bridge.gateway.tickets import resting_ticket, ticket_event
 from bridge.journal_rows import (
-    EXITS,
     RUNG_STOP,
     UNSETTLED,
     Event,
@@ -50,12 +49,10 @@ from bridge.journal_rows import (
     TicketStatus,
 )
 from workbench.core.ladder import LADDER
-from workbench.core.records import LADDER_SIZE
 from workbench.execution.instance import written_revision
 from workbench.execution.ladder import RestingLadder, RungOrder
 from workbench.market.instruments import SCALE
 
-REASON = "rung"
 Watcher = Callable[[asyncio.Future[Any], Side], Awaitable[None]]
 ANSWERED_BYTES = 16
 NEAR = 0.01  # a market order may meet our own orders within this share of the last price
@@ -67,6 +64,7 @@ class LiveLadder:
     def __init__(self, book: Book, books: Books, desk: OrderDesk, clock: Clock) -> None:
         self._book, self._books, self._desk, self._clock = book, books, desk, clock
         self._ladder = RestingLadder(books.ledger.record(book.row.name), book.instrument)
+        self._at = LadderTickets(book, books, self._ladder)
         self._again: set[int] = set()  # seqs of orders to be sent anew once they are gone
         self._kept_back: set[int] = set()  # rungs whose sale was refused beside its stop just now
         self.while_unknown: Watcher = (
@@ -92,7 +90,7 @@ class LiveLadder:
         gone = set(self._ladder.lay(intent, row.seq + 1))
         cancels = [
             replace(ticket, status=TicketStatus.CANCELLING)
-            for ticket in self._tickets()
+            for ticket in self._at.rungs()
             if ticket.seq in gone
         ]
         return self._saved(row), list(cancels)
@@ -111,7 +109,7 @@ class LiveLadder:
             self._ladder.let_go()
         cancels = [
             replace(ticket, status=TicketStatus.CANCELLING)
-            for ticket in self._tickets()
+            for ticket in self._at.rungs()
             if ticket.seq in rested
         ]
         return self._saved(row), list(cancels)
@@ -119,7 +117,7 @@ class LiveLadder:
     async def make_way(self, ticket: Ticket | None) -> None:
         """Take back what is not wanted any more or held back, and what a market order would trade with."""
         wanted = self._ladder.resting()
-        for one in self._tickets():
+        for one in self._at.rungs():
             if one.seq not in wanted or self._is_held(one.side):
                 await self._desk.withdraw(self._book, one)
             elif ticket is not None and _may_meet(ticket, one, self._book.row.last_close):
@@ -148,12 +146,12 @@ class LiveLadder:
     @property
     def has_news(self) -> bool:
         """Return whether there is anything to answer."""
-        return bool(self._again or self._news() or self._ended())
+        return bool(self._again or self._at.news() or self._at.ended(self._again))
 
     @property
     def exit_has_traded(self) -> bool:
         """Return whether an exit has sold something since the ladder was last taken back."""
-        return self._traded_by_exits_e8 > self._answered_e8
+        return self._at.traded_by_exits_e8 > self._answered_e8
 
     async def hear(self) -> None:
         """Answer every whole fill with the opposite order, until there is nothing new."""
@@ -163,12 +161,12 @@ class LiveLadder:
 
     async def take_back(self) -> None:
         """End the ladder: no order of it stands afterwards, nothing is reserved."""
-        for ticket in [*self._tickets(), *self._stops()]:
+        for ticket in [*self._at.rungs(), *self._at.stops()]:
             await self._desk.withdraw(self._book, ticket)
         if self._book.row.ladder:
             self._ladder.withdraw()
             self._again.clear()
-            self._answered_e8 = self._traded_by_exits_e8
+            self._answered_e8 = self._at.traded_by_exits_e8
             self._commit(self._book.row, [])
 
     def load(self) -> None:
@@ -183,7 +181,7 @@ class LiveLadder:
         """Go on after a restart, the ladder loaded and its tickets looked at already."""
         if not self._book.row.ladder or self.exit_has_traded:
             return
-        by_seq = self._newest()
+        by_seq = self._at.newest()
         self._again = {
             seq
             for seq in self._ladder.resting()
@@ -199,19 +197,19 @@ class LiveLadder:
         """Return where the sales should stand while these levels are in force."""
         return part(
             [order for _, order in self._ladder.sales()],
-            self._levels,
+            self._at.levels,
             base_e8=self._books.ledger.account(self._book.row.name).base_e8,
-            slots=self._slots,
+            slots=self._at.slots,
             rules=self._book.instrument,
             kept_back=self._kept_back,
         )
 
     async def pull(self, parting: Parting) -> bool:
         """Take back the sales that do not stand where they should; return whether there were any."""
-        by_seq, pulled = self._newest(), False
+        by_seq, pulled = self._at.newest(), False
         for seq, order in self._ladder.sales():
             ticket = by_seq.get(seq)
-            if ticket is not None and not self._stands(ticket, parting.places[order.rung]):
+            if ticket is not None and not self._at.stands(ticket, parting.places[order.rung]):
                 self._again.add(seq)
                 await self._desk.withdraw(self._book, ticket)
                 pulled = True
@@ -233,53 +231,6 @@ class LiveLadder:
 
     # -- inside
 
-    def _tickets(self) -> list[Ticket]:
-        """Return the tickets of rungs that stand at the exchange, or may do so."""
-        return [one for one in self._book.resting if one.reason.startswith(REASON)]
-
-    def _stops(self) -> list[Ticket]:
-        return [one for one in self._book.resting if one.reason == RUNG_STOP]
-
-    def _stop_beside(self, ticket: Ticket) -> Ticket | None:
-        """Return the stop of a sale's OCO while it may act."""
-        stops = self._stops() if ticket.list_id else []
-        return next((one for one in stops if one.list_id == ticket.list_id), None)
-
-    @property
-    def _traded_by_exits_e8(self) -> int:
-        tickets = self._book.tickets.values()
-        return sum(one.executed_e8 for one in tickets if one.reason in EXITS)
-
-    @property
-    def _levels(self) -> Levels:
-        if not self._books.ledger.account(self._book.row.name).is_open:
-            return Levels()
-        return Levels(self._book.protection.stop_e8, self._book.protection.gain_e8)
-
-    @property
-    def _slots(self) -> int:
-        """Return how many stops of this instance the exchange lets wait; kept ones of others count."""
-        others = sum(
-            bool(ticket.stop_e8)
-            for book in self._books.by_name.values()
-            if book is not self._book and book.row.symbol == self._book.row.symbol
-            for ticket in book.resting
-        )
-        most = self._book.rules.most_stops or LADDER_SIZE + 1
-        return max(0, most - others)
-
-    def _stands(self, ticket: Ticket, place: Place) -> bool:
-        """Return whether a sale's ticket is where it should be; one that has ended is for `hear`."""
-        stop = self._stop_beside(ticket)
-        if _is_over(ticket):
-            return stop is None
-        if ticket.status is TicketStatus.CANCELLING or place is Place.HELD_BACK:
-            return False
-        if place is Place.ALONE:
-            return stop is None and not ticket.list_id
-        wanted = stop_leg(self._book, ticket.left_e8, self._levels.stop_e8, RUNG_STOP)
-        return stop is not None and wanted.is_of(stop)
-
     async def _send_sale(self, order: RungOrder, *, paired: bool) -> None:
         """Send a sale, with a stop where it shall have one.
 
@@ -290,7 +241,7 @@ class LiveLadder:
         if not paired:
             await self._send(self._journaled_sale(order, [sale]))
             return
-        stop = stop_leg(self._book, order.quantity_e8, self._levels.stop_e8, RUNG_STOP)
+        stop = stop_leg(self._book, order.quantity_e8, self._at.levels.stop_e8, RUNG_STOP)
         gain = replace(sale, kind=OrderKind.LIMIT_MAKER)
         after = await self._send(self._journaled_sale(order, [stop, gain]))
         if after is not None and after.status is TicketStatus.REFUSED:
@@ -306,33 +257,13 @@ class LiveLadder:
         self._commit(row, [*tickets, *map(ticket_event, tickets)])
         return tickets
 
-    def _newest(self) -> dict[int, Ticket]:
-        """Return the last attempt of each ticket by its seq."""
-        tickets = self._book.tickets.values()
-        return {one.seq: one for one in sorted(tickets, key=lambda one: one.attempt)}
-
-    def _news(self) -> list[News]:
-        """Return what rungs' orders traded that the ladder has not taken in, the oldest trade first."""
-        by_seq = self._newest()
-        news = []
-        for seq, order in self._ladder.resting().items():
-            ticket = by_seq.get(seq)
-            taken_in_e8 = ticket.quantity_e8 - order.quantity_e8 if ticket else 0
-            if ticket is not None and ticket.executed_e8 > taken_in_e8:
-                fills = self._books.journal.fills_of(ticket.client_order_id)
-                news.append(news_of(seq, fills, taken_in_e8, base=self._book.instrument.base))
-        return sorted((one for one in news if one.quantity_e8), key=lambda one: one.trade_id)
-
-    def _booked(self, ticket: Ticket) -> int:
-        return self._books.journal.booked_e8(ticket.client_order_id)
-
     def _answer(self) -> list[Ticket]:
         """Take in the oldest news, or an end, and journal the order that it calls for.
 
         All fills are booked already, so what came with the later ones is spoken for while the oldest is
         answered: an opposite order reserves what it would have found at its own time.
         """
-        news, ended = self._news(), self._ended()
+        news, ended = self._at.news(), self._at.ended(self._again)
         if not news and ended:
             return self._has_lost(ended[0])
         if not news:
@@ -354,17 +285,6 @@ class LiveLadder:
             self._commit(self._book.row, [])
             return []
         return self._journaled(opposite)
-
-    def _ended(self) -> list[Ticket]:
-        """Return tickets that ended without being filled, which nobody here had asked for."""
-        by_seq = self._newest()
-        return [
-            by_seq[seq]
-            for seq in self._ladder.resting()
-            if seq in by_seq and seq not in self._again and _is_over(by_seq[seq])
-            if self._booked(by_seq[seq]) < by_seq[seq].quantity_e8
-            if self._stop_beside(by_seq[seq]) is None  # else it may have acted: that is asked first
-        ]
 
     def _is_held(self, side: Side) -> bool:
         return self._ladder.is_held and side is Side.BUY
@@ -394,7 +314,7 @@ class LiveLadder:
 
     def _journaled(self, order: RungOrder) -> list[Ticket]:
         """Journal the ticket of a rung's order, or that its sale is held back, with the ladder it belongs to."""
-        if Side(order.side.value) is Side.SELL and self._levels.any:
+        if Side(order.side.value) is Side.SELL and self._at.levels.any:
             self._ladder.sent(order.rung, 0)
             self._commit(self._book.row, [])
             return []
@@ -416,7 +336,7 @@ class LiveLadder:
         """Send a rung's order, the last of the tickets, and return what became of it; None for no ticket."""
         if not tickets:
             return None
-        attempts = 1 if self._levels.any else MOST_ATTEMPTS  # it is asked anew what shall stand
+        attempts = 1 if self._at.levels.any else MOST_ATTEMPTS  # it is asked anew what shall stand
         work = self._desk.rest(self._book, tickets, attempts=attempts)
         sending = asyncio.ensure_future(work)
         await self.while_unknown(sending, tickets[-1].side)
@@ -446,10 +366,6 @@ def no_ladder() -> bytes:
 
 def _packed(record: bytes) -> bytes:
     return zlib.compress(record, 1)  # nearly all of a record is empty rungs
-
-
-def _is_over(ticket: Ticket) -> bool:
-    return ticket.status not in UNSETTLED
 
 
 def _may_meet(market: Ticket, resting: Ticket, close: float) -> bool:
