@@ -19,11 +19,11 @@ from bridge.exchanges.base import (
     OrderReport,
     Refused,
     Side,
-    TradeReport,
     Unanswered,
 )
 from bridge.gateway import core
 from bridge.gateway.books import Book, Books
+from bridge.gateway.desk_records import DeskRecords, with_status
 from bridge.gateway.insistence import answer_of
 from bridge.gateway.tickets import (
     before,
@@ -34,10 +34,8 @@ from bridge.gateway.tickets import (
     told,
 )
 from bridge.journal_rows import (
-    STANDING_EXITS,
     UNSETTLED,
     Event,
-    FillRow,
     InstanceState,
     Row,
     Ticket,
@@ -64,6 +62,7 @@ class OrderDesk:
         self._exchange = exchange
         self._clock = clock
         self._backend_timeout_ms = backend_timeout_ms
+        self._records = DeskRecords(books, clock)
         self._doubtful: dict[str, str] = {}  # client order id -> symbol
         self._on_its_way: dict[str, float] = {}  # symbol -> until when a lost copy may yet arrive
 
@@ -115,7 +114,7 @@ class OrderDesk:
         else:
             for report in answer:
                 self.hear(report)
-        return await self._settle(book, self._now(book, ticket))
+        return await self._settle(book, self._records.now(book, ticket))
 
     async def rest(
         self, book: Book, tickets: Sequence[Ticket], *, attempts: int = MOST_ATTEMPTS
@@ -133,25 +132,25 @@ class OrderDesk:
         Cancelling again does no harm, since an id of ours names one order for ever: it is asked
         for until the exchange says that the order has ended, however that came.
         """
-        self._journal_cancel(book, ticket)
+        self._records.cancelling(book, ticket)
         crash("before_cancel")
         inquiry = Inquiry.begin(self._clock.elapsed(), self._backend_timeout_ms)
         failures = 0
-        while left := self._still_open(book, ticket):
+        while left := self._records.still_open(book, ticket):
             self.open_until(book, 0)  # what it traded is needed now
             if failures:
                 await self._clock.sleep(max(PATIENCE, back_off(failures)))
             await self._cancel(left[0])
-            for leg in self._still_open(book, ticket):
+            for leg in self._records.still_open(book, ticket):
                 if await self._look(leg) is False:
                     inquiry.was_told_absent(self._clock.elapsed())
                     if inquiry.truth is Truth.PROVEN_ABSENT:
-                        self._gone(book, leg)
+                        self._records.gone(book, leg)
             failures += 1
             if book.row.state is InstanceState.FAULTED and failures > MOST_ATTEMPTS:
                 break  # a fill that cannot be booked: an alarm was raised
         crash("after_cancel")
-        return self._now(book, ticket)
+        return self._records.now(book, ticket)
 
     async def recover(self, book: Book, ticket: Ticket) -> Ticket:
         """Settle a ticket that an earlier process left behind: it may or may not have been sent.
@@ -164,15 +163,15 @@ class OrderDesk:
             if truth is Truth.PROVEN_ABSENT:
                 crash("before_void")
                 if ticket.rests or _may_be_locked(book, ticket):
-                    return self._gone(book, ticket)
+                    return self._records.gone(book, ticket)
                 (lost,) = await self._lost(book, [ticket])
                 return await self._settle(book, lost)
         if not ticket.rests:
             return await self._settle(book, ticket)
-        if self._now(book, ticket).status is TicketStatus.CANCELLING:
+        if self._records.now(book, ticket).status is TicketStatus.CANCELLING:
             return await self.withdraw(book, ticket)
         await self._look(ticket)
-        return self._now(book, ticket)
+        return self._records.now(book, ticket)
 
     def hear(self, report: OrderReport) -> None:
         """Take news of an order from anywhere; news of foreign orders and old news change nothing."""
@@ -184,9 +183,9 @@ class OrderDesk:
         if now != report and report not in book.held:
             book.held.append(report)
         try:
-            fills = self._book_new(book, ticket, now.trades)
+            fills = self._records.book_new(book, ticket, now.trades)
         except UsageError as error:
-            self._fault(book, str(error))
+            self._records.fault(book, str(error))
             return
         booked = self._books.journal.booked_e8(ticket.client_order_id)
         booked += sum(fill.quantity_e8 for fill in fills)
@@ -195,7 +194,7 @@ class OrderDesk:
             rows: list[Row] = [*fills, *(core.fill_event(fill) for fill in fills)]
             if fills:
                 rows.append(replace(book.row, plan=book.protection.saved()))
-            rows += self._left_bare(book, after)
+            rows += self._records.left_bare(book, after)
             self._books.commit_ticket(book, after, rows, self._clock.wall_ms())
             crash("after_book")
         self._doubtful.pop(ticket.client_order_id, None)
@@ -242,18 +241,18 @@ class OrderDesk:
         except Refused as refusal:
             return await self._refused(book, tickets, refusal)
         except Doubt as doubt:
-            self._alarm(tickets[0], f"{doubt}; searching for it")
+            self._records.alarm(tickets[0], f"{doubt}; searching for it")
             return await self._sought(book, tickets, attempts)
         crash("after_reply")
         for report in reports:
             self.hear(report)
-        return [self._now(book, ticket) for ticket in tickets]
+        return [self._records.now(book, ticket) for ticket in tickets]
 
     async def _sought(self, book: Book, tickets: Sequence[Ticket], attempts: int) -> list[Ticket]:
         """Search for tickets in doubt; deal with those that never arrived."""
         if await self._search(book, tickets) is Truth.PROVEN_ABSENT:
             return await self._lost(book, tickets, attempts)
-        return [self._now(book, ticket) for ticket in tickets]
+        return [self._records.now(book, ticket) for ticket in tickets]
 
     async def _call(self, tickets: Sequence[Ticket]) -> tuple[OrderReport, ...]:
         if len(tickets) == 2:
@@ -262,26 +261,6 @@ class OrderDesk:
         if ticket.rests:
             return (await self._exchange.send_resting_order(resting_order_of(ticket)),)
         return (await self._exchange.send_market_order(order_of(ticket)),)
-
-    def _book_new(
-        self, book: Book, ticket: Ticket, trades: tuple[TradeReport, ...]
-    ) -> list[FillRow]:
-        fills = []
-        for trade in trades:
-            if self._books.ledger.is_booked(trade.symbol, trade.trade_id):
-                continue
-            fill = core.fill_row(
-                ticket,
-                trade,
-                book.instrument,
-                after_seq=book.row.seq,
-                time_ms=self._clock.wall_ms(),
-            )
-            was = self._books.ledger.account(ticket.instance)
-            self._books.ledger.book_fill(core.ledger_fill(fill))
-            book.follow_fill(ticket, fill, was, self._books.ledger.account(ticket.instance))
-            fills.append(fill)
-        return fills
 
     async def _look(self, ticket: Ticket) -> bool | None:
         """Ask for one order and book what is told; return whether it exists, None without an answer."""
@@ -305,7 +284,7 @@ class OrderDesk:
         failures = 0
         try:
             while True:
-                if self._now(book, ticket).status is not TicketStatus.WRITTEN:
+                if self._records.now(book, ticket).status is not TicketStatus.WRITTEN:
                     inquiry.saw_it()  # the user stream told first
                 else:
                     found = await self._look(ticket)
@@ -328,19 +307,12 @@ class OrderDesk:
 
     async def _settle(self, book: Book, ticket: Ticket) -> Ticket:
         while True:
-            now = self._now(book, ticket)
+            now = self._records.now(book, ticket)
             if now.status not in UNSETTLED or book.row.state is InstanceState.FAULTED:
                 return now
             await self._look(now)
-            if self._now(book, ticket).status in UNSETTLED:
+            if self._records.now(book, ticket).status in UNSETTLED:
                 await self._clock.sleep(PATIENCE)
-
-    def _journal_cancel(self, book: Book, ticket: Ticket) -> None:
-        wanted = [
-            replace(one, status=TicketStatus.CANCELLING) for one in self._still_open(book, ticket)
-        ]
-        if wanted:
-            self._books.commit_tickets(book, wanted, [], self._clock.wall_ms())
 
     async def _cancel(self, ticket: Ticket) -> None:
         try:
@@ -349,24 +321,16 @@ class OrderDesk:
             if refusal.code == BAD_TIMESTAMP:
                 await self._resync()
         except Doubt as doubt:
-            self._alarm(ticket, f"cancel: {doubt}; asking again")
+            self._records.alarm(ticket, f"cancel: {doubt}; asking again")
         else:
             for report in ended:
                 self.hear(report)
-
-    def _still_open(self, book: Book, ticket: Ticket) -> list[Ticket]:
-        return [
-            one
-            for one in book.unsettled
-            if one.client_order_id == ticket.client_order_id
-            or (ticket.list_id and one.list_id == ticket.list_id)
-        ]
 
     async def _refused(
         self, book: Book, tickets: Sequence[Ticket], refusal: Refused
     ) -> list[Ticket]:
         first = tickets[0]
-        no = [_with(ticket, TicketStatus.REFUSED, str(refusal)) for ticket in tickets]
+        no = [with_status(ticket, TicketStatus.REFUSED, str(refusal)) for ticket in tickets]
         alarm = Event("alarm", first.instance, first.candle_ms, {"reason": str(refusal)})
         self._books.commit_tickets(book, no, [alarm], self._clock.wall_ms())
         busy_exit = refusal.code in COME_BACK_LATER and first.quantity_e8 > 0
@@ -390,67 +354,21 @@ class OrderDesk:
         """Deal with tickets that are proven absent: an exit goes again as the next attempt, an entry is given up."""
         if tickets[0].quantity_e8 and tickets[0].attempt < attempts:
             why = "never reached the exchange; sent again"
-            gone = [_with(ticket, TicketStatus.VOID, why) for ticket in tickets]
+            gone = [with_status(ticket, TicketStatus.VOID, why) for ticket in tickets]
             self._books.commit_tickets(book, gone, [], self._clock.wall_ms())
             return await self._resend(book, gone)
         if tickets[0].rests or attempts < MOST_ATTEMPTS:
-            return [self._gone(book, ticket) for ticket in tickets]
+            return [self._records.gone(book, ticket) for ticket in tickets]
         why = "never reached the exchange: entry given up, the strategy decides anew"
-        return [self._void(book, tickets[0], why)]
+        return [self._records.void(book, tickets[0], why)]
 
     async def _resend(self, book: Book, tickets: Sequence[Ticket]) -> list[Ticket]:
         again = next_attempts(tickets, book.row.tag)
         self._books.commit_tickets(book, again, [], self._clock.wall_ms())
         return await self._send(book, again)
 
-    def _void(self, book: Book, ticket: Ticket, why: str) -> Ticket:
-        self._books.commit(book, core.voided(book.row, ticket, why), self._clock.wall_ms())
-        return self._now(book, ticket)
-
-    def _gone(self, book: Book, ticket: Ticket) -> Ticket:
-        """Give up a ticket that rests and that the exchange does not know; nothing else changes."""
-        why = f"{ticket.kind} never reached the exchange"
-        alarm = Event("alarm", ticket.instance, ticket.candle_ms, {"reason": why})
-        gone = _with(self._now(book, ticket), TicketStatus.VOID, why)
-        self._books.commit_ticket(book, gone, [alarm], self._clock.wall_ms())
-        book.news.set()
-        return gone
-
-    def _left_bare(self, book: Book, ticket: Ticket) -> list[Row]:
-        """Return an alarm where nobody drives the instance any more and its position lost its exits."""
-        driven = book.row.state not in (InstanceState.STOPPED, InstanceState.FAULTED)
-        others = [one for one in book.exits if one.client_order_id != ticket.client_order_id]
-        if driven or others or ticket.reason not in STANDING_EXITS or ticket.status in UNSETTLED:
-            return []
-        if not self._books.ledger.account(ticket.instance).is_open:
-            return []
-        state = book.row.state.value
-        why = f"UNPROTECTED: the exit of a position ended ({ticket.note}), its instance is {state}"
-        return [Event("alarm", ticket.instance, ticket.candle_ms, {"reason": why})]
-
-    def _fault(self, book: Book, reason: str) -> None:
-        state, wall_ms = book.row.state, self._clock.wall_ms()
-        if state is InstanceState.STOPPED:  # with exits that it kept; nothing is left to stop
-            if not any(reason in alarm for alarm in self._books.journal.alarms):
-                alarm = Event("alarm", book.row.name, book.row.last_candle_ms, {"reason": reason})
-                self._books.journal.write(wall_ms, [alarm])
-        elif state is not InstanceState.FAULTED:
-            self._books.commit(book, core.faulted(book.row, reason), wall_ms)
-
-    def _now(self, book: Book, ticket: Ticket) -> Ticket:
-        return book.tickets[ticket.client_order_id]
-
-    def _alarm(self, ticket: Ticket, reason: str) -> None:
-        data = {"reason": reason, "client_order_id": ticket.client_order_id}
-        event = Event("alarm", ticket.instance, ticket.candle_ms, data)
-        self._books.journal.write(self._clock.wall_ms(), [event])
-
 
 def _may_be_locked(book: Book, ticket: Ticket) -> bool:
     """Tell whether exits may stand where a sale is to be sent anew; a stop that sells took them back before."""
     stopping = book.row.state is InstanceState.STOPPING
     return ticket.side is Side.SELL and not book.row.ladder and not stopping
-
-
-def _with(ticket: Ticket, status: TicketStatus, note: str) -> Ticket:
-    return replace(ticket, status=status, note=note)
